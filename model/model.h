@@ -1,0 +1,52 @@
+/* A network ready to classify: engine, preprocessing and labels of one model, immutable once
+ * loaded. */
+#ifndef CLASSIFYD_MODEL_MODEL_H
+#define CLASSIFYD_MODEL_MODEL_H
+
+#include "model/base/span.h"
+#include "model/base/status.h"
+#include "model/catalogue/catalogue.h"
+#include "model/catalogue/labels.h"
+#include "model/catalogue/recipe.h"
+#include "model/net/engine.h"
+#include "model/net/graph.h"
+#include "model/net/topk.h"
+
+/* What every model may draw on; borrowed, must outlive the models. */
+struct model_library {
+    const struct catalogue *catalogue;
+    const struct labels *imagenet_labels;
+    struct span demo_weights; /* safetensors; the embedded default */
+    const char *folders;      /* where weight files are looked for, colon-separated */
+};
+
+struct model_options {
+    struct engine_options engine;
+};
+
+struct model;
+
+/* Loads what `name` means: "demo"; a catalogue name ("resnet50", "resnet50:V1"); "random:resnet50"
+ * or "random:resnet50?seed=1&classes=10"; or a path (anything with a slash, or ending in .pth, .pt
+ * or .safetensors). A path's recipe and labels come from safetensors metadata, the JSON beside the
+ * file (FILE.json), the catalogue when the file's name is one of its entries, else ImageNet's.
+ * Fails with STATUS_NOT_FOUND (what to pull or where to put it), STATUS_BAD_MODEL,
+ * STATUS_UNSUPPORTED, STATUS_NO_MEMORY. Blocks on the disk; any thread. Returns owned. */
+MUST_CHECK enum status model_load(const struct model_library *library, const char *name,
+                                  const struct model_options *options, struct model **ret_model,
+                                  struct error *error);
+
+/* Accepts NULL. No engine_scratch of the model may be in use. */
+void model_destroy(struct model *model);
+
+const char *model_name(const struct model *model);      /* "resnet50", "demo", or the file's name */
+const char *model_weights(const struct model *model);   /* "V2", "demo", "file", "seed 1" */
+const char *model_precision(const struct model *model); /* "float32" */
+const char *model_note(const struct model *model);      /* a sentence for every answer, or NULL */
+const char *model_source(const struct model *model);    /* path, "embedded" or "random" */
+const struct recipe *model_recipe(const struct model *model);
+const struct labels *model_labels(const struct model *model);
+const struct engine *model_engine(const struct model *model);
+const struct graph *model_graph(const struct model *model);
+
+#endif

@@ -1,0 +1,76 @@
+/* Runs a network: batch slots in, logits out.
+ *
+ * `struct engine` is a plan and its packed weights, immutable and shared. `struct engine_scratch`
+ * is what one caller at a time needs to run it: activations and a team of threads. The answer of an
+ * image depends on the image alone: not on its batch, its slot or the number of threads. */
+#ifndef CLASSIFYD_MODEL_NET_ENGINE_H
+#define CLASSIFYD_MODEL_NET_ENGINE_H
+
+#include "model/kernels/kernels.h"
+#include "model/net/graph.h"
+
+struct engine_options {
+    uint32_t input_px;     /* the square that a slot holds */
+    float mean[3], std[3]; /* RGB, of values scaled to 0..1 */
+    const char *kernels;   /* "auto", "generic", "blas"; NULL is "auto" */
+    bool lock_memory;      /* try to keep weights and activations in RAM */
+    uint32_t
+        images_per_pass; /* images that go through the first segment together; 0: the whole batch */
+};
+
+struct engine;
+struct engine_scratch;
+
+/* A slot is a struct step_slot (kernels.h): u8 RGB [h, w, 3] that the first step normalises, or f32
+ * of the same shape, already normalised; dense, and this many bytes behind it may be read. */
+enum { ENGINE_SLOT_SLACK_BYTES = 64 };
+
+/* What a run writes; each may be NULL. */
+struct engine_outputs {
+    float *logits;      /* [k, classes] */
+    float *pooled;      /* [k, features], after the global average pooling */
+    float *feature_map; /* [k, h, w, features] NHWC dense, the last stage's output */
+};
+
+/* Called after each step of a run with the whole batch's output; for tests and profiles. Runs on
+ * the caller's thread while the team waits. */
+struct engine_observer {
+    void (*step_done)(void *user, const struct step *step, const float *first_image, size_t images,
+                      uint64_t elapsed_us);
+    void *user;
+};
+
+/* Folds BatchNorm (in double), lays out the plan, packs the weights. Copies what it needs: graph
+ * and weights may go afterwards. Fails with STATUS_BAD_MODEL, STATUS_BAD_REQUEST (unknown kernel
+ * set, or one that this CPU cannot run), STATUS_NO_MEMORY. Any thread. Returns owned. */
+MUST_CHECK enum status engine_create(const struct graph *graph,
+                                     const struct engine_options *options,
+                                     struct engine **ret_engine, struct error *error);
+void engine_destroy(struct engine *engine);
+
+uint32_t engine_classes(const struct engine *engine);
+uint32_t engine_features(const struct engine *engine);   /* channels of the pooled features */
+uint32_t engine_feature_px(const struct engine *engine); /* side of the last feature map */
+uint32_t engine_input_px(const struct engine *engine);
+size_t engine_slot_bytes(const struct engine *engine, enum tensor_type type); /* slack included */
+const struct kernel_set *engine_kernel_set(const struct engine *engine);
+
+/* Bytes of weights, and how many of them are page-locked. */
+void engine_memory(const struct engine *engine, size_t *ret_bytes, size_t *ret_locked_bytes);
+
+/* Activations for up to `max_batch` images and a team of `threads` (>= 1, the caller is one of
+ * them). Fails with STATUS_NO_MEMORY. Returns owned; used by one thread at a time; the engine must
+ * outlive it. */
+MUST_CHECK enum status engine_scratch_create(const struct engine *engine, size_t max_batch,
+                                             unsigned threads, struct engine_scratch **ret_scratch,
+                                             struct error *error);
+void engine_scratch_destroy(struct engine_scratch *scratch);
+void engine_scratch_observe(struct engine_scratch *scratch, struct engine_observer observer);
+void engine_scratch_memory(const struct engine_scratch *scratch, size_t *ret_bytes,
+                           size_t *ret_locked_bytes);
+
+/* Runs `images` (1..max_batch) slots. Blocks until done; allocates nothing and cannot fail. */
+void engine_run(const struct engine *engine, struct engine_scratch *scratch, size_t images,
+                const struct step_slot *slots, const struct engine_outputs *outputs);
+
+#endif
