@@ -40,6 +40,10 @@ struct graph {
     struct graph_layer *layers; /* in execution order; the last is the linear layer */
 };
 
+/* The side of the layer's square output for a square input; 0 where the input is too small for it.
+ */
+uint32_t graph_out_px(const struct graph_layer *layer, uint32_t in_px);
+
 /* What one layer costs at an input of `input_px` square. */
 struct graph_layer_cost {
     uint32_t out_height_px, out_width_px;

@@ -2,6 +2,7 @@
 #ifndef CLASSIFYD_MODEL_NET_TOPK_H
 #define CLASSIFYD_MODEL_NET_TOPK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
