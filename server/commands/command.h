@@ -1,10 +1,17 @@
 /* A subcommand of classifyd, and the table that its --help, man page and shell completion are made
- * from. */
+ * from.
+ *
+ * A command is data: what it is called, takes and promises, and one function. Its options are
+ * parsed from the table before that function runs, which then asks for them by name; a wrong option
+ * never reaches it. */
 #ifndef CLASSIFYD_SERVER_COMMANDS_COMMAND_H
 #define CLASSIFYD_SERVER_COMMANDS_COMMAND_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#include "model/base/status.h"
 
 /* Exit statuses, the same for every command. */
 enum command_exit {
@@ -13,5 +20,144 @@ enum command_exit {
         1, /* something asked for was not done: an image without an answer, a failed pull */
     COMMAND_USAGE = 2, /* a wrong option or argument; nothing was tried */
 };
+
+enum { COMMAND_MAX_OPTIONS = 16, COMMAND_MAX_LIST = 16 };
+
+enum command_option_kind {
+    COMMAND_END,     /* closes a table */
+    COMMAND_FLAG,    /* --json */
+    COMMAND_TEXT,    /* --model M */
+    COMMAND_INTEGER, /* --top-k 5 */
+    COMMAND_LIST,    /* --batch 1,8: integers */
+    COMMAND_CHOICE,  /* --kernels blas */
+};
+
+/* What the shell may offer in a value's place. */
+enum command_hint { COMMAND_HINT_NONE, COMMAND_HINT_FILE, COMMAND_HINT_FOLDER, COMMAND_HINT_MODEL };
+
+struct command_option {
+    enum command_option_kind kind;
+    const char *name; /* "top-k", without the dashes */
+    char letter;      /* 'k', or 0 */
+    enum command_hint hint;
+    const char *value;          /* what stands for the value in the help: "N"; NULL for a flag */
+    const char *help;           /* a phrase in lower case, without a full stop */
+    const char *preset;         /* the value where the option is not given; NULL: none */
+    int64_t min, max;           /* COMMAND_INTEGER, COMMAND_LIST: what a number may be */
+    const char *const *choices; /* COMMAND_CHOICE: NULL-ended */
+};
+
+/* A positional argument. Only the last of a command may repeat. */
+struct command_argument {
+    const char *name; /* "FILE"; NULL closes a table */
+    const char *help;
+    enum command_hint hint;
+    bool is_optional, is_repeated;
+};
+
+struct command_example {
+    const char *line; /* NULL closes a table */
+    const char *help;
+};
+
+/* An environment variable that is read. */
+struct command_variable {
+    const char *name; /* NULL closes the table */
+    const char *help;
+};
+extern const struct command_variable command_variables[];
+
+struct command_call;
+
+struct command {
+    const char *name;
+    const char *summary;     /* a phrase in lower case: the NAME line of the man page */
+    const char *description; /* paragraphs, parted by an empty line */
+    const struct command_argument *arguments; /* NULL: none */
+    const struct command_option *options;     /* NULL: none; --help is everyone's */
+    const char *exit_failed;                  /* when it ends with 1, as a phrase */
+    const struct command_example *examples;   /* NULL: none */
+
+    /* Returns an enum command_exit. Prints its results with stdio; write errors on standard output
+     * are noticed and reported by the caller. */
+    int (*run)(const struct command_call *call);
+};
+
+/* What several commands take; spelled once. */
+#define COMMAND_OPTION_MODEL                                                                       \
+    {                                                                                              \
+        COMMAND_TEXT, "model", 'm', COMMAND_HINT_MODEL,                                            \
+            .value = "MODEL", .preset = "demo",                                                    \
+            .help = "a catalogue name (resnet50, resnet50:V1), a weight file, demo, or "           \
+                    "random:resnet50?seed=1"                                                       \
+    }
+#define COMMAND_OPTION_FOLDERS                                                                     \
+    {                                                                                              \
+        COMMAND_TEXT, "model-dirs", 0, COMMAND_HINT_FOLDER,                                        \
+            .value = "DIR[:DIR...]",                                                               \
+            .help = "folders where weight files are looked for; instead of CLASSIFYD_MODEL_DIRS"   \
+    }
+#define COMMAND_OPTION_THREADS                                                                     \
+    {                                                                                              \
+        COMMAND_INTEGER, "threads", 't', COMMAND_HINT_NONE,                                        \
+            .value = "N", .min = 1, .max = 1024,                                                   \
+            .help = "threads to use; otherwise the CPUs that this process may use"                 \
+    }
+#define COMMAND_OPTION_KERNELS                                                                     \
+    {                                                                                              \
+        COMMAND_CHOICE, "kernels", 0, COMMAND_HINT_NONE, .value = "SET", .preset = "auto",         \
+                                                         .choices = command_kernel_sets,           \
+                                                         .help = "the kernels that compute"        \
+    }
+#define COMMAND_OPTION_JSON(text)                                                                  \
+    {                                                                                              \
+        COMMAND_FLAG, "json", 'j', COMMAND_HINT_NONE, .help = (text)                               \
+    }
+#define COMMAND_OPTION_END                                                                         \
+    {                                                                                              \
+        .kind = COMMAND_END                                                                        \
+    }
+
+extern const char *const command_kernel_sets[];
+
+struct command_value {
+    bool is_given;
+    const char *text;  /* as given, or the preset; NULL: neither */
+    int64_t number;    /* COMMAND_INTEGER */
+    size_t list_count; /* COMMAND_LIST */
+    int64_t list[COMMAND_MAX_LIST];
+};
+
+/* One use of a command: its options read, its arguments in order. Strings are argv's. */
+struct command_call {
+    const struct command *command;
+    struct command_value values[COMMAND_MAX_OPTIONS]; /* beside command->options */
+    bool is_help;                                     /* --help was asked for */
+    size_t argument_count;
+    char **arguments;
+};
+
+/* Reads `argv`, the words behind the command's name, and reorders them: options anywhere,
+ * "--opt=value", "--opt value", "-k5", "-jk 5"; "--" ends them. The last of a repeated option
+ * counts. Fails with STATUS_BAD_REQUEST: one sentence that names the word and, for a wrong name,
+ * the nearest right one. With --help the arguments are not checked. */
+MUST_CHECK enum status command_parse(const struct command *command, int argc, char **argv,
+                                     struct command_call *ret_call, struct error *error);
+
+/* The values of the option of that name, which must be in the command's table with that kind. NULL,
+ * false and 0 where it was not given and has no preset. */
+bool command_flag(const struct command_call *call, const char *name);
+const char *command_text(const struct command_call *call, const char *name); /* choices too */
+bool command_integer(const struct command_call *call, const char *name, int64_t *ret_value);
+size_t command_list(const struct command_call *call, const char *name, const int64_t **ret_values);
+
+/* One line on standard error: "classifyd classify: ...", or "classifyd: ..." without a call.
+ * Control characters are shown as "?", for the text may hold a file's name. Any thread. */
+void command_complain(const struct command_call *call, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Writes out what was printed. False where standard output is gone (a full disk, a reader that went
+ * away): a command with more to print stops then; main says why. */
+MUST_CHECK bool command_flush(void);
 
 #endif
