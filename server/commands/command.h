@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "model/base/status.h"
+#include "server/commands/command_option.h"
 
 /* Exit statuses, the same for every command. */
 enum command_exit {
@@ -22,30 +23,6 @@ enum command_exit {
 };
 
 enum { COMMAND_MAX_OPTIONS = 16, COMMAND_MAX_LIST = 16 };
-
-enum command_option_kind {
-    COMMAND_END,     /* closes a table */
-    COMMAND_FLAG,    /* --json */
-    COMMAND_TEXT,    /* --model M */
-    COMMAND_INTEGER, /* --top-k 5 */
-    COMMAND_LIST,    /* --batch 1,8: integers */
-    COMMAND_CHOICE,  /* --kernels blas */
-};
-
-/* What the shell may offer in a value's place. */
-enum command_hint { COMMAND_HINT_NONE, COMMAND_HINT_FILE, COMMAND_HINT_FOLDER, COMMAND_HINT_MODEL };
-
-struct command_option {
-    enum command_option_kind kind;
-    const char *name; /* "top-k", without the dashes */
-    char letter;      /* 'k', or 0 */
-    enum command_hint hint;
-    const char *value;          /* what stands for the value in the help: "N"; NULL for a flag */
-    const char *help;           /* a phrase in lower case, without a full stop */
-    const char *preset;         /* the value where the option is not given; NULL: none */
-    int64_t min, max;           /* COMMAND_INTEGER, COMMAND_LIST: what a number may be */
-    const char *const *choices; /* COMMAND_CHOICE: NULL-ended */
-};
 
 /* A positional argument. Only the last of a command may repeat. */
 struct command_argument {
@@ -82,43 +59,6 @@ struct command {
      * are noticed and reported by the caller. */
     int (*run)(const struct command_call *call);
 };
-
-/* What several commands take; spelled once. */
-#define COMMAND_OPTION_MODEL                                                                       \
-    {                                                                                              \
-        COMMAND_TEXT, "model", 'm', COMMAND_HINT_MODEL,                                            \
-            .value = "MODEL", .preset = "demo",                                                    \
-            .help = "a catalogue name (resnet50, resnet50:V1), a weight file, demo, or "           \
-                    "random:resnet50?seed=1"                                                       \
-    }
-#define COMMAND_OPTION_FOLDERS                                                                     \
-    {                                                                                              \
-        COMMAND_TEXT, "model-dirs", 0, COMMAND_HINT_FOLDER,                                        \
-            .value = "DIR[:DIR...]",                                                               \
-            .help = "folders where weight files are looked for; instead of CLASSIFYD_MODEL_DIRS"   \
-    }
-#define COMMAND_OPTION_THREADS                                                                     \
-    {                                                                                              \
-        COMMAND_INTEGER, "threads", 't', COMMAND_HINT_NONE,                                        \
-            .value = "N", .min = 1, .max = 1024,                                                   \
-            .help = "threads to use; otherwise the CPUs that this process may use"                 \
-    }
-#define COMMAND_OPTION_KERNELS                                                                     \
-    {                                                                                              \
-        COMMAND_CHOICE, "kernels", 0, COMMAND_HINT_NONE, .value = "SET", .preset = "auto",         \
-                                                         .choices = command_kernel_sets,           \
-                                                         .help = "the kernels that compute"        \
-    }
-#define COMMAND_OPTION_JSON(text)                                                                  \
-    {                                                                                              \
-        COMMAND_FLAG, "json", 'j', COMMAND_HINT_NONE, .help = (text)                               \
-    }
-#define COMMAND_OPTION_END                                                                         \
-    {                                                                                              \
-        .kind = COMMAND_END                                                                        \
-    }
-
-extern const char *const command_kernel_sets[];
 
 struct command_value {
     bool is_given;
