@@ -31,8 +31,8 @@ struct terminal terminal_probe(FILE *stream)
     const char *no_colour = getenv("NO_COLOR"), *kind = getenv("TERM");
     struct terminal terminal = {.columns = 80, .has_utf8 = locale_is_utf8()};
     terminal.is_terminal = descriptor >= 0 && isatty(descriptor);
-    bool is_plain = (no_colour && *no_colour) || !kind || strcmp(kind, "dumb") == 0;
-    terminal.has_colour = terminal.is_terminal && !is_plain;
+    terminal.has_redraw = terminal.is_terminal && kind && strcmp(kind, "dumb") != 0;
+    terminal.has_colour = terminal.has_redraw && !(no_colour && *no_colour);
     struct winsize size;
     if (terminal.is_terminal && ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
         terminal.columns = size.ws_col;

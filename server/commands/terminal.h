@@ -8,7 +8,8 @@
 
 struct terminal {
     bool is_terminal; /* a person is looking on */
-    bool has_colour;  /* a terminal, NO_COLOR unset or empty, TERM not "dumb" */
+    bool has_redraw;  /* a line can be wiped and drawn again: TERM is set and not "dumb" */
+    bool has_colour;  /* the same, and NO_COLOR is unset or empty */
     bool has_utf8;    /* by the locale, also where its tables are not installed */
     unsigned columns; /* 80 where unknown */
 };
