@@ -1,0 +1,100 @@
+#include "model/net/weights.h"
+
+#include <stdlib.h>
+
+#include "model/net/weights_safetensors.h"
+#include "model/net/weights_table.h"
+
+/* Sixteen times the largest of torchvision's; keeps a stream that never ends out of memory. */
+static const size_t max_file_bytes = (size_t)8 << 30;
+
+static enum status refuse(struct span bytes, struct error *error)
+{
+    if (bytes.size == 0)
+        return error_set(error, STATUS_BAD_MODEL, "is empty");
+    char hex[3 * 8 + 1] = "";
+    for (size_t i = 0; i < 8 && i < bytes.size; i++) {
+        hex[3 * i] = ' ';
+        hex[3 * i + 1] = "0123456789abcdef"[bytes.data[i] >> 4];
+        hex[3 * i + 2] = "0123456789abcdef"[bytes.data[i] & 15];
+    }
+    return error_set(error, STATUS_BAD_MODEL,
+                     "neither a safetensors file nor a PyTorch state dict: begins with%s", hex);
+}
+
+enum status weights_parse(struct span bytes, struct weights **ret_weights, struct error *error)
+{
+    /* The header of safetensors begins with '{' behind its length of eight bytes. */
+    if (span_has(bytes, 8, "{", 1))
+        return weights_safetensors_parse(bytes, ret_weights, error);
+    return refuse(bytes, error);
+}
+
+enum status weights_open(const char *path, struct weights **ret_weights, struct error *error)
+{
+    struct mapped_file file;
+    enum status status = mapped_file_init(path, max_file_bytes, &file, error);
+    if (status != STATUS_OK)
+        return status;
+    struct weights *weights;
+    status = weights_parse(file.bytes, &weights, error);
+    if (status != STATUS_OK) {
+        mapped_file_fini(&file);
+        error_prefix(error, "%s", path);
+        return status;
+    }
+    weights->file = file;
+    *ret_weights = weights;
+    return STATUS_OK;
+}
+
+void weights_destroy(struct weights *weights)
+{
+    weights_table_destroy(weights);
+}
+
+const char *weights_format(const struct weights *weights)
+{
+    return weights->format;
+}
+
+size_t weights_count(const struct weights *weights)
+{
+    return weights->count;
+}
+
+const struct weights_tensor *weights_at(const struct weights *weights, size_t index)
+{
+    return &weights->tensors[index];
+}
+
+static int compare_name(const void *name, const void *element)
+{
+    const struct weights_tensor *const *tensor = element;
+    return strcmp(name, (*tensor)->name);
+}
+
+const struct weights_tensor *weights_find(const struct weights *weights, const char *name)
+{
+    const struct weights_tensor *const *found =
+        bsearch(name, weights->by_name, weights->count, sizeof *weights->by_name, compare_name);
+    return found ? *found : NULL;
+}
+
+const char *weights_metadata(const struct weights *weights, const char *key)
+{
+    for (size_t i = 0; i < weights->metadata_count; i++) {
+        if (strcmp(weights->metadata[i].key, key) == 0)
+            return weights->metadata[i].value;
+    }
+    return NULL;
+}
+
+const char *weights_type_name(enum weights_type type)
+{
+    static const char *const names[] = {
+        [WEIGHTS_F32] = "F32", [WEIGHTS_F16] = "F16", [WEIGHTS_BF16] = "BF16",
+        [WEIGHTS_F64] = "F64", [WEIGHTS_I64] = "I64", [WEIGHTS_OTHER] = "other",
+    };
+    return names[type];
+}
