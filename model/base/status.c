@@ -23,16 +23,15 @@ const char *status_code(enum status status)
     return codes[status];
 }
 
-enum status error_set(struct error *error, enum status status, const char *format, ...)
+void error_write(struct error *error, enum status status, const char *format, ...)
 {
     if (!error || error->status != STATUS_OK)
-        return status;
+        return;
     error->status = status;
     va_list args;
     va_start(args, format);
     (void)vsnprintf(error->text, sizeof error->text, format, args);
     va_end(args);
-    return status;
 }
 
 void error_prefix(struct error *error, const char *format, ...)

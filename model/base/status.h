@@ -35,11 +35,19 @@ struct error {
 /* The stable code of a status as it stands in JSON: "not_decodable". Any thread. */
 const char *status_code(enum status status);
 
-/* Writes status and text, unless `error` holds one already (the first error wins). Returns
- * `status`, so that `return error_set(error, STATUS_..., "...")` reads well. `error` may be NULL.
- */
-enum status error_set(struct error *error, enum status status, const char *format, ...)
+/* Writes status and text, unless `error` holds one already (the first error wins). `error` may be
+ * NULL. */
+void error_write(struct error *error, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The same, and is `status`, so that `return error_set(error, STATUS_..., "...")` reads well. A
+ * macro, so that compilers and analysers see that what comes back is what went in. */
+#define error_set(error, code, ...)                                                                \
+    __extension__({                                                                                \
+        enum status error_set_code = (code);                                                       \
+        error_write((error), error_set_code, __VA_ARGS__);                                         \
+        error_set_code;                                                                            \
+    })
 
 /* Puts "prefix: " before the text of an error that is set; for a caller that knows the file's name.
  */

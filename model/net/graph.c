@@ -104,7 +104,7 @@ static struct graph_layer *append(struct reader *reader, enum graph_op op, const
     if (graph->layer_count == reader->layer_capacity) {
         size_t capacity = reader->layer_capacity ? reader->layer_capacity * 2 : 64;
         struct graph_layer *layers =
-            alloc_array(capacity, sizeof *layers, MAX_LAYERS * 2 * sizeof *layers);
+            alloc_array(capacity, sizeof *layers, sizeof *layers * MAX_LAYERS * 2);
         if (!layers) {
             error_set(reader->error, STATUS_NO_MEMORY, "no memory for %zu layers", capacity);
             return NULL;
@@ -153,7 +153,8 @@ static int append_conv(struct reader *reader, int input, const struct conv_shape
     layer->stride_px = shape->stride_px;
     layer->pad_px = shape->kernel_px / 2;
     layer->has_relu = shape->has_relu;
-    if (shape->in_channels % group_channels || layer->out_channels % layer->groups) {
+    if (shape->in_channels % group_channels || !layer->groups ||
+        layer->out_channels % layer->groups) {
         error_set(reader->error, STATUS_BAD_MODEL,
                   "%s: %" PRIu64
                   " channels a group found, expected a divisor of the %u input channels that "

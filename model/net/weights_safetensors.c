@@ -45,7 +45,7 @@ struct shown {
 
 static struct shown show(const char *text)
 {
-    struct shown shown;
+    struct shown shown = {0};
     weights_table_printable((struct span){(const uint8_t *)text, strlen(text)}, shown.text,
                             sizeof shown.text);
     return shown;

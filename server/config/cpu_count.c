@@ -1,6 +1,6 @@
 #include "server/config/cpu_count.h"
 
-#include <inttypes.h>
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,27 +97,41 @@ static bool find_mount(const char *root, struct hierarchy *hierarchy)
     return is_found;
 }
 
+/* Reads the number that `*text` begins with, behind spaces, and steps over it. False where there is
+ * none ("max", "-1") or it does not fit. */
+static bool take_number(const char **text, uint64_t *ret_number)
+{
+    const char *begin = *text + strspn(*text, " ");
+    if (*begin < '0' || *begin > '9')
+        return false;
+    char *end;
+    errno = 0;
+    uint64_t number = strtoull(begin, &end, 10);
+    if (errno != 0)
+        return false;
+    *text = end;
+    *ret_number = number;
+    return true;
+}
+
 /* One group's quota, as a fraction of a CPU in thousandths. */
 static bool read_quota(const char *root, const char *folder, bool is_version_2,
                        uint64_t *ret_thousandths)
 {
     char line[128];
-    uint64_t quota_us = 0, period_us = 0;
-    if (is_version_2) {
-        if (!read_line(root, folder, "cpu.max", line, sizeof line) ||
-            sscanf(line, "%" SCNu64 " %" SCNu64, &quota_us, &period_us) != 2)
-            return false; /* "max 100000": no quota */
-    } else {
-        int64_t signed_quota_us;
-        if (!read_line(root, folder, "cpu.cfs_quota_us", line, sizeof line) ||
-            sscanf(line, "%" SCNd64, &signed_quota_us) != 1 || signed_quota_us <= 0)
-            return false; /* -1: no quota */
-        quota_us = (uint64_t)signed_quota_us;
-        if (!read_line(root, folder, "cpu.cfs_period_us", line, sizeof line) ||
-            sscanf(line, "%" SCNu64, &period_us) != 1)
+    const char *at = line;
+    uint64_t quota_us, period_us;
+    if (!read_line(root, folder, is_version_2 ? "cpu.max" : "cpu.cfs_quota_us", line,
+                   sizeof line) ||
+        !take_number(&at, &quota_us))
+        return false; /* "max 100000" and -1: no quota */
+    if (!is_version_2) {
+        at = line;
+        if (!read_line(root, folder, "cpu.cfs_period_us", line, sizeof line))
             return false;
     }
-    if (period_us == 0 || quota_us > UINT64_MAX / 1000)
+    if (!take_number(&at, &period_us) || quota_us == 0 || period_us == 0 ||
+        quota_us > UINT64_MAX / 1000)
         return false;
     *ret_thousandths = quota_us * 1000 / period_us;
     return true;

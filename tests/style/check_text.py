@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Text files hold nothing unfinished, no switched-off code, no machine's paths, no stray spaces.
+"""Text files hold nothing unfinished, no switched-off code, no machine's paths, no stray spaces,
+and nothing is kept from an analyser without a reason.
 
 Usage: check_text.py [ROOT]
 """
@@ -16,6 +17,9 @@ UNFINISHED = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X"
                         + r")\b")
 SWITCHED_OFF = re.compile(r"^\s*#\s*if\s+[01]\b")
 MACHINE_PATH = re.compile(r"(?<![\w.~/-])/(?:root|home|Users|work|workspace|mnt|media)/\w")
+EXEMPTION = re.compile(r"NOLINT|cppcheck-suppress")
+EXEMPTION_WITH_REASON = re.compile(
+    r"NOLINT(NEXTLINE|BEGIN)?\([\w.,-]+\): \w|NOLINTEND|cppcheck-suppress \w+; \w")
 TAB_IS_SYNTAX = re.compile(r"(^|/)(Makefile|.*\.(mk|tsv|gitmodules))$")
 C_SUFFIXES = (".c", ".h", ".S")
 
@@ -28,6 +32,10 @@ def find_line_faults(name, number, line):
         yield fault(f"{UNFINISHED.search(line)[0]}: finish it, or write an issue")
     if name.endswith(C_SUFFIXES) and SWITCHED_OFF.match(line):
         yield fault("switched-off code; git remembers it")
+    if name.endswith(C_SUFFIXES) and EXEMPTION.search(line):
+        if not EXEMPTION_WITH_REASON.search(line):
+            yield fault("exempted from an analyser without a reason: NOLINT...(check): reason, or "
+                        "cppcheck-suppress id; reason")
     if MACHINE_PATH.search(line):
         yield fault(f"{MACHINE_PATH.search(line)[0]}... is a path of somebody's machine")
     if "\t" in line and not TAB_IS_SYNTAX.search(name):

@@ -211,6 +211,9 @@ def test_long_enough(tmp_path):
     ("model/a.c", f"\n/* {UNFINISHED}: later */\n", f":2: {UNFINISHED}: finish it"),
     ("a.md", "XX" + "X\n", "finish it"),
     ("model/a.c", "  # if 0\nint a;\n#endif\n", ":1: switched-off code"),
+    ("model/a.c", "/* NOLINTNEXTLINE */\n", ":1: exempted from an analyser without"),
+    ("model/a.c", "/* NOLINTNEXTLINE(cert-a-c) */\n", ":1: exempted from an analyser without"),
+    ("model/a.c", "/* cppcheck-suppress memleak */\n", ":1: exempted from an analyser without"),
     ("tests/a.py", f"open('{HOME}me/a')\n", "is a path of somebody's machine"),
     ("README.md", f"see {HOME}me\n", "is a path of somebody's machine"),
     ("model/a.c", "\tint a;\n", ":1: a tab"),
@@ -232,6 +235,7 @@ def test_text_that_may_be(tmp_path):
     root = plant(tmp_path, {
         "Makefile": "all:\n\ttrue\n", "config/labels.tsv": "a\tb\t\n", "model/empty.c": "",
         "a.md": "mkstemp wants XXXXXX, see https://example.org/home/page and ~/home/x\n",
+        "model/a.c": "/* NOLINTNEXTLINE(cert-a-c): because */\n/* cppcheck-suppress b; why */\n",
         "tests/fuzz/corpus/json/a": f"\t{UNFINISHED} ",
     })
     (root / "binary").write_bytes(b"\t \n\0\xff")
