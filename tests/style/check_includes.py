@@ -12,8 +12,9 @@ import tree
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"]+)"|<([^>]+)>)', re.MULTILINE)
 
-# A zone is a folder or a file of server/ or model/, found by its longest prefix; the value lists
-# what it may include beside itself. An entry ending in .h is that header, others are zones.
+# A zone is a folder or a file of server/ or model/ (noun.c with its noun_*.c), found by its longest
+# prefix; the value lists what it may include beside itself. An entry ending in .h is that header,
+# others are zones.
 # As the table itself has no cycle (test_checks.py), neither have the folders.
 MODEL_LEAF = ["model/base"]
 KERNEL_FACE = ["model/kernels/kernels.h", "model/kernels/tensor.h"]
@@ -61,7 +62,7 @@ def zone_of(name):
         return "model/kernels/<isa>"
     stem = re.sub(r"\.[chS]$", "", name)
     for zone in sorted(ALLOWED, key=len, reverse=True):
-        if stem == zone or stem.startswith(zone + "/"):
+        if stem == zone or stem.startswith((zone + "/", zone + "_")):
             return zone
     return None
 
