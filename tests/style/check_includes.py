@@ -18,7 +18,8 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"]+)"|<([^>]+)>)', re.M
 # As the table itself has no cycle (test_checks.py), neither have the folders.
 MODEL_LEAF = ["model/base"]
 KERNEL_FACE = ["model/kernels/kernels.h", "model/kernels/tensor.h"]
-SERVER_LEAVES = ["server/fetch", "server/config", "server/log", "server/metrics", "server/problem"]
+SERVER_LEAVES = ["server/answer", "server/document", "server/fetch", "server/config", "server/log",
+                 "server/metrics", "server/problem", "server/utf8"]
 MODEL_FACES = ["model/model", "model/base", "model/image", "model/net", "model/catalogue",
                "model/batch", "model/kernels/kernels.h", "model/kernels/cpu.h"]
 ALLOWED = {
@@ -30,6 +31,9 @@ ALLOWED = {
     "model/kernels/<isa>": MODEL_LEAF + KERNEL_FACE + ["model/kernels/cpu.h"],
     "model/net": MODEL_LEAF + KERNEL_FACE,
     "model/model": MODEL_FACES,
+    "server/utf8": MODEL_LEAF,
+    "server/document": ["server/utf8"] + MODEL_FACES,
+    "server/answer": ["server/document"] + MODEL_FACES,
     "server/fetch": MODEL_FACES,
     "server/config": MODEL_FACES,
     "server/log": MODEL_FACES,
