@@ -4,6 +4,7 @@
 
 #include "model/net/weights_safetensors.h"
 #include "model/net/weights_table.h"
+#include "model/net/weights_torch.h"
 
 /* Sixteen times the largest of torchvision's; keeps a stream that never ends out of memory. */
 static const size_t max_file_bytes = (size_t)8 << 30;
@@ -24,9 +25,17 @@ static enum status refuse(struct span bytes, struct error *error)
 
 enum status weights_parse(struct span bytes, struct weights **ret_weights, struct error *error)
 {
-    /* The header of safetensors begins with '{' behind its length of eight bytes. */
-    if (span_has(bytes, 8, "{", 1))
+    uint64_t length = 0;
+    (void)span_read_le(bytes, 0, 8, &length);
+    if (span_has(bytes, 0, "PK", 2))
+        return weights_torch_parse_zip(bytes, ret_weights, error);
+    /* The header of safetensors begins with '{' behind its length of eight bytes; a pickle of
+     * protocol 2 and later with 0x80, which may be part of such a length. */
+    bool may_be_pickle = span_has(bytes, 0, "\x80", 1);
+    if (span_has(bytes, 8, "{", 1) && !(may_be_pickle && length > UINT32_MAX))
         return weights_safetensors_parse(bytes, ret_weights, error);
+    if (may_be_pickle)
+        return weights_torch_parse_legacy(bytes, ret_weights, error);
     return refuse(bytes, error);
 }
 

@@ -1,0 +1,16 @@
+/* Whether bytes are UTF-8: file names need not be. */
+#ifndef CLASSIFYD_SERVER_COMMANDS_UTF8_H
+#define CLASSIFYD_SERVER_COMMANDS_UTF8_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The length (1..4) of the well-formed character at `text`, NUL-ended and not at its end; 0 where
+ * there is none: overlong, a surrogate, above U+10FFFF, cut. Writes the code point. */
+size_t utf8_read(const char *text, uint32_t *ret_character);
+
+/* A copy of `text` with U+FFFD for each byte that belongs to no character. NULL without memory.
+ * Returns owned, free(). */
+char *utf8_repair(const char *text);
+
+#endif
