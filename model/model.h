@@ -28,10 +28,12 @@ struct model;
 
 /* Loads what `name` means: "demo"; a catalogue name ("resnet50", "resnet50:V1"); "random:resnet50"
  * or "random:resnet50?seed=1&classes=10"; or a path (anything with a slash, or ending in .pth, .pt
- * or .safetensors). A path's recipe and labels come from safetensors metadata, the JSON beside the
- * file (FILE.json), the catalogue when the file's name is one of its entries, else ImageNet's.
- * Fails with STATUS_NOT_FOUND (what to pull or where to put it), STATUS_BAD_MODEL,
- * STATUS_UNSUPPORTED, STATUS_NO_MEMORY. Blocks on the disk; any thread. Returns owned. */
+ * or .safetensors). A file's recipe and labels come from the JSON beside it (FILE.json), else from
+ * safetensors metadata, else from the catalogue when the file is one of its entries', else they are
+ * ImageNet's; labels are numbers where nothing is said and there are not 1000 classes. `options`'
+ * input_px, mean and std are taken from the recipe. Fails with STATUS_NOT_FOUND (what to pull or
+ * where to put it), STATUS_BAD_MODEL, STATUS_UNSUPPORTED, STATUS_BAD_REQUEST (settings of a random
+ * model), STATUS_NO_MEMORY. Blocks on the disk; any thread. Returns owned. */
 MUST_CHECK enum status model_load(const struct model_library *library, const char *name,
                                   const struct model_options *options, struct model **ret_model,
                                   struct error *error);

@@ -8,8 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "model/kernels/kernels.h"
 #include "server/commands/command_help.h"
 #include "server/commands/command_table.h"
+#include "server/commands/version.h"
 
 /* A closed descriptor 0, 1 or 2 would be taken by the next file that is opened, and then be written
  * to. Opened the wrong way round, so that using it still fails. */
@@ -26,9 +28,12 @@ static void reserve_standard_streams(void)
  */
 static int finish_output(int status)
 {
-    errno = 0;
     if (fflush(stdout) == 0 && !ferror(stdout))
         return status;
+    /* The write that failed may be long ago and its reason lost; one more byte meets it again. */
+    errno = 0;
+    (void)fputc('\n', stdout);
+    (void)fflush(stdout);
     if (errno == EPIPE) {
         (void)signal(SIGPIPE, SIG_DFL);
         (void)raise(SIGPIPE);
@@ -77,14 +82,19 @@ static int run_first_word(int argc, char **argv)
         command_help_print_all(stdout);
         return COMMAND_OK;
     }
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+        version_print(stdout);
+        return COMMAND_OK;
+    }
     const struct command *command = command_table_find(word);
     return command ? run_command(command, argc - 2, argv + 2) : refuse_command(word);
 }
 
 int main(int argc, char **argv)
 {
+    kernels_prepare_process();
     reserve_standard_streams();
     (void)setlocale(LC_CTYPE, "");
-    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGPIPE, SIG_IGN); /* see finish_output */
     return finish_output(run_first_word(argc, argv));
 }

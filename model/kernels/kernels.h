@@ -59,12 +59,12 @@ struct step_slot {
     const void *data; /* [h, w, 3] dense */
 };
 
-/* One pass of a step over images [0, images) of the activation memory. */
+/* One pass of a step over some images of the batch. */
 struct step_run {
     const struct step *step;
-    uint8_t *activations;          /* tensor offsets count from here */
-    const struct step_slot *slots; /* [images]; STEP_CONV_INPUT only */
-    size_t first_image, images;    /* which images of the tensors; slots[0] is first_image's */
+    uint8_t *const *buffers;       /* the activation buffers, by tensor.buffer */
+    const struct step_slot *slots; /* [images], STEP_CONV_INPUT only; slots[0] is first_image's */
+    size_t first_image, images;    /* which images of the tensors */
 };
 
 /* A kernel's work is cut into units, numbered from 0. The cut depends on the step and the number of

@@ -8,6 +8,7 @@
 
 #include "model/kernels/kernels.h"
 #include "model/net/graph.h"
+#include "model/net/plan.h"
 
 struct engine_options {
     uint32_t input_px;     /* the square that a slot holds */
@@ -54,6 +55,7 @@ uint32_t engine_feature_px(const struct engine *engine); /* side of the last fea
 uint32_t engine_input_px(const struct engine *engine);
 size_t engine_slot_bytes(const struct engine *engine, enum tensor_type type); /* slack included */
 const struct kernel_set *engine_kernel_set(const struct engine *engine);
+const struct plan *engine_plan(const struct engine *engine); /* borrowed; what runs, step by step */
 
 /* Bytes of weights, and how many of them are page-locked. */
 void engine_memory(const struct engine *engine, size_t *ret_bytes, size_t *ret_locked_bytes);

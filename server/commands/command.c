@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/base/json_doc.h"
 #include "server/commands/nearest.h"
 #include "server/commands/terminal.h"
+#include "server/config/cpu_count.h"
 
 const char *const command_kernel_sets[] = {"auto", "generic", "blas", NULL};
 
@@ -270,6 +272,12 @@ size_t command_list(const struct command_call *call, const char *name, const int
     return value->list_count;
 }
 
+unsigned command_threads(const struct command_call *call)
+{
+    int64_t threads;
+    return command_integer(call, "threads", &threads) ? (unsigned)threads : cpu_count_usable();
+}
+
 void command_complain(const struct command_call *call, const char *format, ...)
 {
     char text[1024], shown[1024];
@@ -286,4 +294,18 @@ void command_complain(const struct command_call *call, const char *format, ...)
 bool command_flush(void)
 {
     return fflush(stdout) == 0 && !ferror(stdout);
+}
+
+enum status command_print_json(struct json_doc *doc, struct error *error)
+{
+    if (!doc)
+        return error_set(error, STATUS_NO_MEMORY, "no memory for a document");
+    char *text;
+    enum status status = json_doc_format(doc, false, &text, error);
+    json_doc_destroy(doc);
+    if (status)
+        return status;
+    puts(text);
+    free(text);
+    return STATUS_OK;
 }

@@ -91,10 +91,18 @@ const char *command_text(const struct command_call *call, const char *name); /* 
 bool command_integer(const struct command_call *call, const char *name, int64_t *ret_value);
 size_t command_list(const struct command_call *call, const char *name, const int64_t **ret_values);
 
+/* --threads, or the CPUs that this process may use. */
+unsigned command_threads(const struct command_call *call);
+
 /* One line on standard error: "classifyd classify: ...", or "classifyd: ..." without a call.
  * Control characters are shown as "?", for the text may hold a file's name. Any thread. */
 void command_complain(const struct command_call *call, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Prints a finished document as one line, and destroys it, whatever happens. `doc` NULL: there was
+ * no memory for one. Fails with STATUS_NO_MEMORY, STATUS_INTERNAL. */
+struct json_doc;
+MUST_CHECK enum status command_print_json(struct json_doc *doc, struct error *error);
 
 /* Writes out what was printed. False where standard output is gone (a full disk, a reader that went
  * away): a command with more to print stops then; main says why. */

@@ -131,6 +131,24 @@ static void print_command(FILE *stream, const struct command *command)
     fputs(".Sh SEE ALSO\n.Xr classifyd 1\n", stream);
 }
 
+/* In the order of the alphabet, as is the custom. */
+static void print_references(FILE *stream)
+{
+    const struct command *last = NULL;
+    for (;;) {
+        const struct command *next = NULL;
+        for (const struct command *const *command = command_table; *command; command++)
+            if ((!last || strcmp((*command)->name, last->name) > 0) &&
+                (!next || strcmp((*command)->name, next->name) < 0))
+                next = *command;
+        if (!next)
+            break;
+        fprintf(stream, "%s.Xr classifyd-%s 1", last ? " ,\n" : "", next->name);
+        last = next;
+    }
+    fputc('\n', stream);
+}
+
 static void print_all(FILE *stream)
 {
     print_head(stream, "classifyd", "classifyd", command_help_summary);
@@ -152,8 +170,7 @@ static void print_all(FILE *stream)
           "something that was asked for was not done\n.It 2\n"
           "a wrong option or argument; nothing was tried\n.El\n.Sh SEE ALSO\n",
           stream);
-    for (const struct command *const *command = command_table; *command; command++)
-        fprintf(stream, ".Xr classifyd-%s 1%s\n", (*command)->name, command[1] ? " ," : "");
+    print_references(stream);
 }
 
 void command_man_print(FILE *stream, const struct command *command)

@@ -5,8 +5,7 @@
 #include "server/commands/nearest.h"
 
 const struct command *const command_table[] = {
-    &help_command,
-    NULL,
+    &models_command, &inspect_command, &bench_command, &help_command, NULL,
 };
 
 const struct command *command_table_find(const char *name)

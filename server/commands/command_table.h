@@ -5,7 +5,12 @@
 #include "server/commands/command.h"
 
 /* One file a command: server/commands/<name>.c. */
+extern const struct command bench_command;
+extern const struct command classify_command;
+extern const struct command eval_command;
 extern const struct command help_command;
+extern const struct command inspect_command;
+extern const struct command models_command;
 
 extern const struct command *const command_table[]; /* NULL-ended */
 

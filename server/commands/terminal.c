@@ -8,7 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "server/commands/utf8.h"
+#include "server/utf8.h"
 
 /* The C library answers "ANSI_X3.4-1968" where LANG names a locale that is not installed, as in
  * small containers; the terminal is a UTF-8 one all the same. */

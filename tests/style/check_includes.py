@@ -12,12 +12,14 @@ import tree
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"]+)"|<([^>]+)>)', re.MULTILINE)
 
-# A zone is a folder or a file of server/ or model/, found by its longest prefix; the value lists
-# what it may include beside itself. An entry ending in .h is that header, others are zones.
+# A zone is a folder or a file of server/ or model/ (noun.c with its noun_*.c), found by its longest
+# prefix; the value lists what it may include beside itself. An entry ending in .h is that header,
+# others are zones.
 # As the table itself has no cycle (test_checks.py), neither have the folders.
 MODEL_LEAF = ["model/base"]
 KERNEL_FACE = ["model/kernels/kernels.h", "model/kernels/tensor.h"]
-SERVER_LEAVES = ["server/fetch", "server/config", "server/log", "server/metrics", "server/problem"]
+SERVER_LEAVES = ["server/answer", "server/document", "server/fetch", "server/config", "server/log",
+                 "server/metrics", "server/problem", "server/utf8"]
 MODEL_FACES = ["model/model", "model/base", "model/image", "model/net", "model/catalogue",
                "model/batch", "model/kernels/kernels.h", "model/kernels/cpu.h"]
 ALLOWED = {
@@ -29,6 +31,9 @@ ALLOWED = {
     "model/kernels/<isa>": MODEL_LEAF + KERNEL_FACE + ["model/kernels/cpu.h"],
     "model/net": MODEL_LEAF + KERNEL_FACE,
     "model/model": MODEL_FACES,
+    "server/utf8": MODEL_LEAF,
+    "server/document": ["server/utf8"] + MODEL_FACES,
+    "server/answer": ["server/document"] + MODEL_FACES,
     "server/fetch": MODEL_FACES,
     "server/config": MODEL_FACES,
     "server/log": MODEL_FACES,
@@ -61,7 +66,7 @@ def zone_of(name):
         return "model/kernels/<isa>"
     stem = re.sub(r"\.[chS]$", "", name)
     for zone in sorted(ALLOWED, key=len, reverse=True):
-        if stem == zone or stem.startswith(zone + "/"):
+        if stem == zone or stem.startswith((zone + "/", zone + "_")):
             return zone
     return None
 

@@ -34,7 +34,7 @@ tsan() {
     set_up build-tsan clang --buildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false || return
     local fixed=
     setarch -R true 2>/dev/null && fixed='setarch -R'
-    TSAN_OPTIONS=halt_on_error=1 \
+    TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1 \
         $fixed $python tests/support/run_suites.py build-tsan --suite unit --timeout-multiplier 4
 }
 

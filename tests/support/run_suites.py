@@ -19,7 +19,7 @@ import sys
 
 LOG_NAME = "run_suites"
 EXIT_SKIPPED = 77
-# TAP as cmocka 1.1 writes it: "ok 1 - name", "not ok 2 - name", "ok 3 # SKIP name".
+# TAP as cmocka 1.1 writes it: "ok 1 - name", "not ok 2 - name", "not ok 3 # SKIP name".
 TAP_PLAN = re.compile(r"^1\.\.(\d+)\s*$")
 TAP_CASE = re.compile(r"^(not )?ok \d+\b[ -]*(.*)$")
 PYTEST_CLOSING = re.compile(r"^=*\s*(\d+ [a-z]+(?:, \d+ [a-z]+)*) in [\d.]+s\b")
@@ -51,22 +51,25 @@ class Count:
 
 
 def count_tap(output):
-    """None where the output is not TAP."""
-    count, planned, seen = Count(), None, 0
+    """None where the output is not TAP. A comment before a skipped case is taken for its reason."""
+    count, planned, seen, comment = Count(), None, 0, ""
     for line in output.splitlines():
         plan, case = TAP_PLAN.match(line), TAP_CASE.match(line)
         if plan:
             planned = (planned or 0) + int(plan[1])
         elif case and planned is not None:
             seen += 1
-            if case[1]:
+            if "# skip" in line.lower():
+                count.skipped += 1
+                count.reasons.append(f"{case[2].strip()} {comment}".strip())
+            elif case[1]:
                 count.failed += 1
                 count.failures.append(case[2].strip())
-            elif "# skip" in line.lower():
-                count.skipped += 1
-                count.reasons.append(case[2].strip())
             else:
                 count.passed += 1
+            comment = ""
+        elif line.startswith("# "):
+            comment = line
     if planned is None:
         return None
     if seen < planned:

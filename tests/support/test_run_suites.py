@@ -41,6 +41,7 @@ def run(folder, programs, *arguments):
     (tap("1..2", "ok 1 - a", "not ok 2 - b", end="exit 1"), "1 passed, 1 failed, 0 skipped", 1),
     (tap("1..2", "ok 1 - a", "not ok 2 - b"), "1 passed, 1 failed, 0 skipped", 1),
     (tap("1..2", "ok 1 - a", "ok 2 # SKIP b"), "1 passed, 0 failed, 1 skipped", 0),
+    (tap("1..2", "ok 1 - a", "not ok 2 # SKIP b"), "1 passed, 0 failed, 1 skipped", 0),
     (tap("1..3", "ok 1 - a"), "1 passed, 2 failed, 0 skipped", 1),
     (tap("1..1", "ok 1 - a", end="exit 1"), "1 passed, 1 failed, 0 skipped", 1),
     (tap("1..1", "ok 1 - a", end="kill -SEGV $$"), "1 passed, 1 failed, 0 skipped", 1),
@@ -75,5 +76,7 @@ def test_runs_only_the_suites_asked_for(tmp_path):
 
 
 def test_the_reason_of_a_skipped_program_is_shown(tmp_path):
-    output = run(tmp_path, [shell("echo no camera here; exit 77")])[2]
-    assert "skipped: t0: no camera here" in output
+    case = tap("1..2", "# no film", "not ok 1 # SKIP develop", "ok 2 - a")
+    output = run(tmp_path, [shell("echo no camera here; exit 77"), case])[2]
+    assert "t0: no camera here" in output
+    assert "t1: # SKIP develop # no film" in output

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "server/commands/terminal.h"
-#include "server/commands/utf8.h"
+#include "server/utf8.h"
 
 static void expect_bar(bool has_utf8, double fraction, unsigned columns, const char *expected)
 {

@@ -1,6 +1,6 @@
 /* Whether bytes are UTF-8: file names need not be. */
-#ifndef CLASSIFYD_SERVER_COMMANDS_UTF8_H
-#define CLASSIFYD_SERVER_COMMANDS_UTF8_H
+#ifndef CLASSIFYD_SERVER_UTF8_H
+#define CLASSIFYD_SERVER_UTF8_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "server/commands/utf8.h"
+#include "server/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,0 +1,59 @@
+#include "model/kernels/kernels.h"
+
+#include <string.h>
+
+#include "model/kernels/blas/blas_set.h"
+#include "model/kernels/blas/openblas.h"
+#include "model/kernels/generic/generic_set.h"
+
+/* Best first: "auto" takes the first that opens. */
+static const struct {
+    const struct kernel_set *set;
+    enum status (*open)(struct error *error);
+    const char *(*describe)(void);
+} sets[] = {
+    {&blas_set, openblas_open, openblas_description},
+    {&generic_set, NULL, NULL},
+};
+
+enum { SET_COUNT = sizeof sets / sizeof *sets };
+
+static enum status open_set(size_t index, const struct kernel_set **ret_set, struct error *error)
+{
+    enum status status = sets[index].open ? sets[index].open(error) : STATUS_OK;
+    if (status == STATUS_OK)
+        *ret_set = sets[index].set;
+    return status;
+}
+
+enum status kernels_choose(const char *name, const struct kernel_set **ret_set, struct error *error)
+{
+    bool is_auto = !name || strcmp(name, "auto") == 0;
+    for (size_t i = 0; i < SET_COUNT; i++) {
+        if (is_auto && open_set(i, ret_set, NULL) == STATUS_OK)
+            return STATUS_OK;
+        if (!is_auto && strcmp(name, sets[i].set->name) == 0)
+            return open_set(i, ret_set, error);
+    }
+    return error_set(error, STATUS_BAD_REQUEST,
+                     "no kernel set '%s'; there are auto, blas and generic", name);
+}
+
+const struct kernel *kernels_for_step(const struct kernel_set *set, const struct step *step)
+{
+    const struct kernel *kernel = set->kernels[step->op];
+    return kernel && kernel->supports(step) ? kernel : generic_set.kernels[step->op];
+}
+
+const char *kernels_description(const struct kernel_set *set)
+{
+    for (size_t i = 0; i < SET_COUNT; i++)
+        if (sets[i].set == set && sets[i].describe)
+            return sets[i].describe();
+    return "plain C";
+}
+
+void kernels_prepare_process(void)
+{
+    openblas_prepare_environment();
+}

@@ -1,0 +1,109 @@
+/* Owns the parts of one model and the order in which they are made. */
+#include "model/model.h"
+
+#include <stdlib.h>
+
+#include "model/model_source.h"
+
+struct model {
+    struct model_source source;
+    struct graph *graph; /* borrows the weights */
+    struct engine *engine;
+};
+
+static enum status load_graph(const struct model_library *library, struct model *model,
+                              struct error *error)
+{
+    enum status status = graph_create(model->source.weights, &model->graph, error);
+    if (status == STATUS_OK)
+        status = model_source_settle_labels(library, model->graph->classes, &model->source, error);
+    if (status != STATUS_OK)
+        error_prefix(error, "%s", model->source.path);
+    return status;
+}
+
+static enum status load_engine(const struct model_options *options, struct model *model,
+                               struct error *error)
+{
+    const struct recipe *recipe = &model->source.recipe;
+    struct engine_options engine = options->engine;
+    engine.input_px = recipe->crop_px;
+    memcpy(engine.mean, recipe->mean, sizeof engine.mean);
+    memcpy(engine.std, recipe->std, sizeof engine.std);
+    return engine_create(model->graph, &engine, &model->engine, error);
+}
+
+enum status model_load(const struct model_library *library, const char *name,
+                       const struct model_options *options, struct model **ret_model,
+                       struct error *error)
+{
+    struct model *model = calloc(1, sizeof *model);
+    if (!model)
+        return error_set(error, STATUS_NO_MEMORY, "no memory for a model");
+    enum status status = model_source_init(library, name, &model->source, error);
+    if (status == STATUS_OK)
+        status = load_graph(library, model, error);
+    if (status == STATUS_OK)
+        status = load_engine(options, model, error);
+    if (status == STATUS_OK)
+        *ret_model = model;
+    else
+        model_destroy(model);
+    return status;
+}
+
+void model_destroy(struct model *model)
+{
+    if (!model)
+        return;
+    engine_destroy(model->engine);
+    graph_destroy(model->graph);
+    model_source_fini(&model->source);
+    free(model);
+}
+
+const char *model_name(const struct model *model)
+{
+    return model->source.name;
+}
+
+const char *model_weights(const struct model *model)
+{
+    return model->source.set;
+}
+
+const char *model_precision(const struct model *model)
+{
+    (void)model;
+    return "float32";
+}
+
+const char *model_note(const struct model *model)
+{
+    return model->source.note;
+}
+
+const char *model_source(const struct model *model)
+{
+    return model->source.path;
+}
+
+const struct recipe *model_recipe(const struct model *model)
+{
+    return &model->source.recipe;
+}
+
+const struct labels *model_labels(const struct model *model)
+{
+    return model->source.labels;
+}
+
+const struct engine *model_engine(const struct model *model)
+{
+    return model->engine;
+}
+
+const struct graph *model_graph(const struct model *model)
+{
+    return model->graph;
+}

@@ -1,0 +1,286 @@
+#include "model/net/engine.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/base/alloc.h"
+#include "model/base/clock.h"
+#include "model/net/plan.h"
+#include "model/net/team.h"
+
+/* How many pieces each thread's share of a step is cut into: enough to even out a slow core, few
+ * enough that the blocks of one strip mostly stay with one thread. */
+enum { PIECES_A_THREAD = 4 };
+
+struct engine {
+    struct plan plan;
+    uint32_t input_px;
+    bool is_locked; /* page-lock what runs it, too */
+};
+
+struct engine_scratch {
+    const struct engine *engine;
+    size_t max_batch;
+    struct team *team;
+    struct region memory; /* the buffers, then each thread's scratch */
+    uint8_t *buffers[PLAN_MAX_BUFFERS];
+    uint8_t *thread_scratch; /* [threads][plan->scratch_bytes] */
+    struct engine_observer observer;
+    atomic_size_t *next_unit; /* [step runs of a batch]: the first unit that no thread has taken */
+    size_t step_runs;
+
+    /* Of the run under way: */
+    size_t images;
+    const struct step_slot *slots;
+};
+
+enum status engine_create(const struct graph *graph, const struct engine_options *options,
+                          struct engine **ret_engine, struct error *error)
+{
+    const struct kernel_set *set;
+    enum status status = kernels_choose(options->kernels, &set, error);
+    if (status != STATUS_OK)
+        return status;
+    struct plan_options plan_options = {.input_px = options->input_px,
+                                        .lock_memory = options->lock_memory,
+                                        .images_per_pass = options->images_per_pass};
+    memcpy(plan_options.mean, options->mean, sizeof plan_options.mean);
+    memcpy(plan_options.std, options->std, sizeof plan_options.std);
+    struct engine *engine = calloc(1, sizeof *engine);
+    if (!engine)
+        return error_set(error, STATUS_NO_MEMORY, "no memory for an engine");
+    engine->input_px = options->input_px;
+    engine->is_locked = options->lock_memory;
+    status = plan_init(graph, set, &plan_options, &engine->plan, error);
+    if (status != STATUS_OK) {
+        free(engine);
+        return status;
+    }
+    *ret_engine = engine;
+    return STATUS_OK;
+}
+
+void engine_destroy(struct engine *engine)
+{
+    if (!engine)
+        return;
+    plan_fini(&engine->plan);
+    free(engine);
+}
+
+uint32_t engine_classes(const struct engine *engine)
+{
+    return engine->plan.logits->channels;
+}
+
+uint32_t engine_features(const struct engine *engine)
+{
+    return engine->plan.pooled->channels;
+}
+
+uint32_t engine_feature_px(const struct engine *engine)
+{
+    return engine->plan.feature_map->height_px;
+}
+
+uint32_t engine_input_px(const struct engine *engine)
+{
+    return engine->input_px;
+}
+
+size_t engine_slot_bytes(const struct engine *engine, enum tensor_type type)
+{
+    size_t values = (size_t)engine->input_px * engine->input_px * 3;
+    return values * (type == TENSOR_F32 ? sizeof(float) : 1) + ENGINE_SLOT_SLACK_BYTES;
+}
+
+const struct kernel_set *engine_kernel_set(const struct engine *engine)
+{
+    return engine->plan.set;
+}
+
+const struct plan *engine_plan(const struct engine *engine)
+{
+    return &engine->plan;
+}
+
+void engine_memory(const struct engine *engine, size_t *ret_bytes, size_t *ret_locked_bytes)
+{
+    *ret_bytes = engine->plan.packed.size_bytes;
+    *ret_locked_bytes = engine->plan.packed.locked_bytes;
+}
+
+/* How often a step runs in a batch of `images`, over all passes of all segments. */
+static size_t count_step_runs(const struct plan_segment *segment, size_t images)
+{
+    size_t pass = segment->images_per_pass ? segment->images_per_pass : images, runs = 0;
+    for (size_t first = 0; first < images; first += pass) {
+        size_t count = images - first < pass ? images - first : pass;
+        if (!segment->children)
+            runs += segment->step_count;
+        for (size_t i = 0; i < segment->child_count; i++)
+            runs += count_step_runs(&segment->children[i], count);
+    }
+    return runs;
+}
+
+static enum status scratch_init(struct engine_scratch *scratch, unsigned threads,
+                                struct error *error)
+{
+    const struct plan *plan = &scratch->engine->plan;
+    size_t bytes, total = 0;
+    for (size_t i = 0; i < plan->buffer_count; i++)
+        if (!checked_mul(plan->buffer_image_bytes[i], scratch->max_batch, &bytes) ||
+            !checked_add(total, bytes, &total))
+            return error_set(error, STATUS_NO_MEMORY, "a batch of %zu images does not fit memory",
+                             scratch->max_batch);
+    size_t buffers_bytes = total;
+    if (!checked_mul(plan->scratch_bytes, threads, &bytes) || !checked_add(total, bytes, &total))
+        return error_set(error, STATUS_NO_MEMORY, "%u threads do not fit memory", threads);
+    enum status status = region_init(total, scratch->engine->is_locked, &scratch->memory, error);
+    if (status != STATUS_OK)
+        return status;
+    uint8_t *at = scratch->memory.data;
+    for (size_t i = 0; i < plan->buffer_count;
+         at += plan->buffer_image_bytes[i] * scratch->max_batch, i++)
+        scratch->buffers[i] = at;
+    scratch->thread_scratch = (uint8_t *)scratch->memory.data + buffers_bytes;
+    scratch->step_runs = count_step_runs(&plan->root, scratch->max_batch);
+    scratch->next_unit = alloc_array(scratch->step_runs, sizeof *scratch->next_unit, SIZE_MAX / 2);
+    if (!scratch->next_unit)
+        return error_set(error, STATUS_NO_MEMORY, "no memory for %zu counters", scratch->step_runs);
+    return team_create(threads, &scratch->team, error);
+}
+
+enum status engine_scratch_create(const struct engine *engine, size_t max_batch, unsigned threads,
+                                  struct engine_scratch **ret_scratch, struct error *error)
+{
+    struct engine_scratch *scratch = calloc(1, sizeof *scratch);
+    if (!scratch)
+        return error_set(error, STATUS_NO_MEMORY, "no memory to run an engine");
+    scratch->engine = engine;
+    scratch->max_batch = max_batch;
+    enum status status = scratch_init(scratch, threads, error);
+    if (status != STATUS_OK) {
+        engine_scratch_destroy(scratch);
+        return status;
+    }
+    *ret_scratch = scratch;
+    return STATUS_OK;
+}
+
+void engine_scratch_destroy(struct engine_scratch *scratch)
+{
+    if (!scratch)
+        return;
+    team_destroy(scratch->team);
+    region_fini(&scratch->memory);
+    free(scratch->next_unit);
+    free(scratch);
+}
+
+void engine_scratch_observe(struct engine_scratch *scratch, struct engine_observer observer)
+{
+    scratch->observer = observer;
+}
+
+void engine_scratch_memory(const struct engine_scratch *scratch, size_t *ret_bytes,
+                           size_t *ret_locked_bytes)
+{
+    *ret_bytes = scratch->memory.size_bytes;
+    *ret_locked_bytes = scratch->memory.locked_bytes;
+}
+
+/* One member's walk over the plan. All walk alike; at each step they share the units. */
+struct walk {
+    struct engine_scratch *scratch;
+    struct team *team;
+    unsigned member;
+    size_t step_run; /* index into next_unit */
+};
+
+static void share_units(struct walk *walk, const struct step_run *run)
+{
+    struct engine_scratch *scratch = walk->scratch;
+    const struct kernel *kernel = run->step->kernel;
+    size_t units = kernel->units(run->step, run->images);
+    size_t piece = units / (team_size(walk->team) * PIECES_A_THREAD);
+    uint8_t *own = scratch->thread_scratch + walk->member * scratch->engine->plan.scratch_bytes;
+    piece = piece ? piece : 1;
+    atomic_size_t *next = &scratch->next_unit[walk->step_run];
+    for (;;) {
+        size_t first = atomic_fetch_add_explicit(next, piece, memory_order_relaxed);
+        if (first >= units)
+            break;
+        kernel->run(run, first, first + piece < units ? first + piece : units, own);
+    }
+}
+
+static void run_step(struct walk *walk, const struct step *step, size_t first_image, size_t images)
+{
+    struct engine_scratch *scratch = walk->scratch;
+    const struct step_run run = {.step = step,
+                                 .buffers = scratch->buffers,
+                                 .slots = scratch->slots + first_image,
+                                 .first_image = first_image,
+                                 .images = images};
+    const struct engine_observer *observer = &scratch->observer;
+    uint64_t start_us = observer->step_done && walk->member == 0 ? clock_now_us() : 0;
+    share_units(walk, &run);
+    walk->step_run++;
+    team_barrier(walk->team);
+    if (!observer->step_done)
+        return;
+    if (walk->member == 0)
+        observer->step_done(observer->user, step,
+                            tensor_row_f32(step->output, scratch->buffers, first_image, 0), images,
+                            clock_now_us() - start_us);
+    team_barrier(walk->team);
+}
+
+static void run_segment(struct walk *walk, const struct plan_segment *segment, size_t first_image,
+                        size_t images)
+{
+    size_t pass = segment->images_per_pass ? segment->images_per_pass : images;
+    for (size_t done = 0; done < images; done += pass) {
+        size_t count = images - done < pass ? images - done : pass;
+        for (size_t i = 0; i < segment->child_count; i++)
+            run_segment(walk, &segment->children[i], first_image + done, count);
+        for (size_t i = 0; i < segment->step_count && !segment->children; i++)
+            run_step(walk, &walk->scratch->engine->plan.steps[segment->first_step + i],
+                     first_image + done, count);
+    }
+}
+
+static void run_member(void *user, struct team *team, unsigned member)
+{
+    struct engine_scratch *scratch = user;
+    struct walk walk = {.scratch = scratch, .team = team, .member = member};
+    run_segment(&walk, &scratch->engine->plan.root, 0, scratch->images);
+}
+
+/* Copies `tensor` of each image to `out` as dense [images, h, w, c]. */
+static void copy_out(const struct engine_scratch *scratch, const struct tensor *tensor,
+                     size_t images, float *out)
+{
+    for (size_t i = 0; i < images && out; i++)
+        for (uint32_t y = 0; y < tensor->height_px; y++) {
+            const float *row = tensor_row_f32(tensor, scratch->buffers, i, y);
+            for (uint32_t x = 0; x < tensor->width_px; x++, out += tensor->channels)
+                memcpy(out, row + x * tensor->pixel_stride, tensor->channels * sizeof *out);
+        }
+}
+
+void engine_run(const struct engine *engine, struct engine_scratch *scratch, size_t images,
+                const struct step_slot *slots, const struct engine_outputs *outputs)
+{
+    scratch->images = images;
+    scratch->slots = slots;
+    for (size_t i = 0; i < scratch->step_runs; i++)
+        atomic_store_explicit(&scratch->next_unit[i], 0, memory_order_relaxed);
+    team_run(scratch->team, run_member, scratch);
+    copy_out(scratch, engine->plan.logits, images, outputs->logits);
+    copy_out(scratch, engine->plan.pooled, images, outputs->pooled);
+    copy_out(scratch, engine->plan.feature_map, images, outputs->feature_map);
+}

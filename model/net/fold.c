@@ -1,0 +1,86 @@
+#include "model/net/fold.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/base/alloc.h"
+
+#define BATCH_NORM_EPSILON 1e-5
+
+enum { NORM_VECTORS = 5 }; /* BatchNorm's four and the layer's own bias */
+
+static enum status copy(const struct weights_tensor *tensor, float *ret_values, struct error *error)
+{
+    enum status status = weights_copy_f32(tensor, ret_values, error);
+    if (status != STATUS_OK)
+        return status;
+    for (uint64_t i = 0; i < tensor->count; i++)
+        if (!isfinite(ret_values[i]))
+            return error_set(error, STATUS_BAD_MODEL, "%s: element %llu is not a finite number",
+                             tensor->name, (unsigned long long)i);
+    return STATUS_OK;
+}
+
+/* [out, in, k, k] to [out, k, k, in], times the channel's scale. */
+static void reorder(const struct graph_layer *layer, const float *values, const double *scale,
+                    float *ret_weight)
+{
+    size_t in = layer->in_channels / layer->groups;
+    size_t area = layer->op == GRAPH_CONV ? (size_t)layer->kernel_px * layer->kernel_px : 1;
+    for (size_t o = 0; o < layer->out_channels; o++)
+        for (size_t c = 0; c < in; c++)
+            for (size_t t = 0; t < area; t++)
+                ret_weight[(o * area + t) * in + c] =
+                    (float)((double)values[(o * in + c) * area + t] * scale[o]);
+}
+
+/* Fills scale [out] and the folded bias [out]; `vectors` is work memory of NORM_VECTORS * out. */
+static enum status fold_norm(const struct graph_layer *layer, float *vectors, double *scale,
+                             float *ret_bias, struct error *error)
+{
+    size_t out = layer->out_channels;
+    float *gamma = vectors, *beta = gamma + out, *mean = beta + out, *variance = mean + out,
+          *own = variance + out;
+    enum status status = layer->bias ? copy(layer->bias, own, error) : STATUS_OK;
+    if (status == STATUS_OK && layer->bn_weight) {
+        const struct weights_tensor *const tensors[] = {layer->bn_weight, layer->bn_bias,
+                                                        layer->bn_mean, layer->bn_var};
+        for (size_t i = 0; i < 4 && status == STATUS_OK; i++)
+            status = copy(tensors[i], vectors + i * out, error);
+    }
+    for (size_t o = 0; o < out && status == STATUS_OK; o++) {
+        scale[o] = layer->bn_weight
+                       ? (double)gamma[o] / sqrt((double)variance[o] + BATCH_NORM_EPSILON)
+                       : 1.0;
+        double bias = ((double)own[o] - (double)mean[o]) * scale[o] + (double)beta[o];
+        ret_bias[o] = (float)bias;
+        if (!isfinite(scale[o]) || !isfinite(ret_bias[o]))
+            return error_set(error, STATUS_BAD_MODEL,
+                             "%s: channel %zu of its BatchNorm has no finite scale", layer->name,
+                             o);
+    }
+    return status;
+}
+
+enum status fold_layer(const struct graph_layer *layer, float *ret_weight, float *ret_bias,
+                       struct error *error)
+{
+    size_t out = layer->out_channels;
+    float *values = alloc_array((size_t)layer->weight->count, sizeof *values, SIZE_MAX / 2);
+    float *vectors = alloc_array(NORM_VECTORS * out, sizeof *vectors, SIZE_MAX / 2);
+    double *scale = alloc_array(out, sizeof *scale, SIZE_MAX / 2);
+    enum status status = STATUS_OK;
+    if (!values || !vectors || !scale)
+        status = error_set(error, STATUS_NO_MEMORY, "no memory to fold layer %s", layer->name);
+    if (status == STATUS_OK)
+        status = fold_norm(layer, vectors, scale, ret_bias, error);
+    if (status == STATUS_OK)
+        status = copy(layer->weight, values, error);
+    if (status == STATUS_OK)
+        reorder(layer, values, scale, ret_weight);
+    free(values);
+    free(vectors);
+    free(scale);
+    return status;
+}

@@ -1,0 +1,16 @@
+/* A layer's weights as the kernels take them: BatchNorm folded in, output channels first, channels
+ * last. */
+#ifndef CLASSIFYD_MODEL_NET_FOLD_H
+#define CLASSIFYD_MODEL_NET_FOLD_H
+
+#include "model/net/graph.h"
+
+/* A convolution or linear layer. With BatchNorm, in double: scale = weight / sqrt(variance + 1e-5),
+ * the weights are multiplied by it and bias = (own bias - mean) * scale + shift (Ioffe and Szegedy
+ * 2015; eps as in torch.nn.BatchNorm2d). Writes `ret_weight` [out, k, k, in/groups] and `ret_bias`
+ * [out]. Fails with STATUS_BAD_MODEL (not floating point, or not finite after folding; the tensor
+ * is named), STATUS_NO_MEMORY. Any thread. */
+MUST_CHECK enum status fold_layer(const struct graph_layer *layer, float *ret_weight,
+                                  float *ret_bias, struct error *error);
+
+#endif

@@ -1,0 +1,38 @@
+#include "server/commands/library.h"
+
+#include <stdlib.h>
+
+#include "server/commands/model_folders.h"
+#include "server/web/assets.h"
+
+enum status library_init(struct library *library, const struct command_call *call,
+                         struct error *error)
+{
+    *library = (struct library){.folders = model_folders_list(command_text(call, "model-dirs"))};
+    if (!library->folders)
+        return error_set(error, STATUS_NO_MEMORY, "no memory for the list of model folders");
+    enum status status = catalogue_parse(assets_catalogue(), &library->catalogue, error);
+    if (!status)
+        status = labels_parse_tsv(assets_labels(), &library->labels, error);
+    library->view = (struct model_library){.catalogue = library->catalogue,
+                                           .imagenet_labels = library->labels,
+                                           .demo_weights = assets_demo_weights(),
+                                           .folders = library->folders};
+    return status;
+}
+
+void library_fini(struct library *library)
+{
+    labels_destroy(library->labels);
+    catalogue_destroy(library->catalogue);
+    free(library->folders);
+    *library = (struct library){0};
+}
+
+enum status library_load(const struct library *library, const struct command_call *call,
+                         const char *name, struct model **ret_model, struct error *error)
+{
+    struct model_options options = {
+        .engine = {.kernels = command_text(call, "kernels"), .lock_memory = true}};
+    return model_load(&library->view, name, &options, ret_model, error);
+}

@@ -1,0 +1,28 @@
+/* What models are made from on the command line: the embedded catalogue, labels and demo weights,
+ * and the folders of this machine. */
+#ifndef CLASSIFYD_SERVER_COMMANDS_LIBRARY_H
+#define CLASSIFYD_SERVER_COMMANDS_LIBRARY_H
+
+#include "model/model.h"
+#include "server/commands/command.h"
+
+struct library {
+    struct catalogue *catalogue;
+    struct labels *labels;
+    char *folders;
+    struct model_library view; /* borrows the others: what model_load takes */
+};
+
+/* Reads the embedded files; the folders are --model-dirs of `call`. Fails with STATUS_NO_MEMORY. To
+ * be ended with library_fini, also after a failure. */
+MUST_CHECK enum status library_init(struct library *library, const struct command_call *call,
+                                    struct error *error);
+void library_fini(struct library *library);
+
+/* Loads the model of that name with --kernels of `call`. Fails as model_load does. Returns owned;
+ * the library must outlive it. */
+MUST_CHECK enum status library_load(const struct library *library, const struct command_call *call,
+                                    const char *name, struct model **ret_model,
+                                    struct error *error);
+
+#endif

@@ -1,0 +1,11 @@
+/* What --version prints: the program, and what would compute on this machine. */
+#ifndef CLASSIFYD_SERVER_COMMANDS_VERSION_H
+#define CLASSIFYD_SERVER_COMMANDS_VERSION_H
+
+#include <stdio.h>
+
+/* Chooses the kernels as a model would (and opens what they need). Never fails: a line says what is
+ * not there. */
+void version_print(FILE *stream);
+
+#endif

@@ -1,0 +1,43 @@
+"""The same image gives the same bits: alone, in any slot of any batch, with any number of threads, for every OpenBLAS
+core that this CPU can run."""
+import pytest
+
+import engine_case
+
+CORES = ["Prescott", "Nehalem", "Sandybridge", "Haswell", "Zen", "SkylakeX"]
+IMAGES = 9
+WAYS = [dict(batch=2, threads=1), dict(batch=3, threads=3), dict(batch=8, threads=2, images_per_pass=1),
+        dict(batch=9, threads=2, images_per_pass=4), dict(batch=9, threads=1)]
+# (network, input side): large and small images, a narrow head, groups; odd sides give odd numbers of pixels.
+NETWORKS = [("random:resnet18?1", 224), ("random:resnet18?2", 65), ("random:resnet50?3", 128),
+            ("random:resnext50_32x4d?4", 97)]
+
+
+def cpu_runs(core, folder, inputs):
+    """Whether OpenBLAS takes the core on this CPU: it dies of an illegal instruction, or falls back to another."""
+    try:
+        _, description = engine_case.run_engine("random:resnet18?1", inputs, 32, 1, folder, batch=1, threads=1,
+                                                environment={"OPENBLAS_CORETYPE": core})
+    except AssertionError as failure:
+        assert "exit -4" in str(failure), failure
+        return False
+    return description.endswith("core " + core)
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_bits_do_not_depend_on_company(core, tmp_path):
+    small = tmp_path / "small.f32"
+    engine_case.write_inputs(small, engine_case.pictures(1, 32, 1))
+    if not cpu_runs(core, tmp_path, small):
+        pytest.skip(f"this CPU cannot run OpenBLAS's {core} kernels")
+    for network, px in NETWORKS:
+        inputs = tmp_path / f"{px}.f32"
+        engine_case.write_inputs(inputs, engine_case.pictures(IMAGES, px, 5))
+
+        def run(**way):
+            return engine_case.run_engine(network, inputs, px, IMAGES, tmp_path, environment={"OPENBLAS_CORETYPE": core},
+                                          **way)[0]
+        alone = run(batch=1, threads=1)
+        assert len(set(row.tobytes() for row in alone)) == IMAGES, "the pictures must differ"
+        for way in WAYS:
+            assert run(**way).tobytes() == alone.tobytes(), f"{network} at {px} px, {core}, {way}"
