@@ -9,7 +9,11 @@
 /* Groups of 4 or 8 channels are too narrow for a GEMM: as many are merged as make this many output
  * channels. The zeros cost multiplications, which are cheaper than narrow products: measured in
  * BENCHMARKS.md. */
-enum { MERGED_CHANNELS = 32 };
+enum {
+    MERGED_CHANNELS = 32,
+    CHUNK_COLUMNS =
+        384, /* OpenBLAS takes about so many at a time anyway; their panel stays in the L2 */
+};
 
 /* One input of the sum: the convolution's own, or the projection's. */
 struct source {
@@ -55,15 +59,25 @@ static bool is_direct(const struct source *source)
     return source->kernel_px == 1 && source->stride_px == 1;
 }
 
-static size_t columns(const struct source *source)
+/* A product over many taps is a sum of products over a few: as many as make CHUNK_COLUMNS columns.
+ */
+static size_t chunk_taps(const struct source *source)
 {
-    return (size_t)source->kernel_px * source->kernel_px * source->channels;
+    size_t area = (size_t)source->kernel_px * source->kernel_px,
+           taps = CHUNK_COLUMNS / source->channels;
+    return taps == 0 ? 1 : taps < area ? taps : area;
+}
+
+static size_t chunk_columns(const struct source *source)
+{
+    return chunk_taps(source) * source->channels;
 }
 
 static struct gemm_cut cut_of(const struct step *step)
 {
+    struct source own = own_source(step);
     size_t group_channels = step->output->channels / step->groups;
-    return gemm_cut_make(step, taps(step),
+    return gemm_cut_make(step, chunk_columns(&own),
                          step->groups > 1 ? group_channels * merged_groups(step) : 0);
 }
 
@@ -115,20 +129,20 @@ static void pack(const struct step *step, const struct step_weights *weights, vo
 
 static size_t gathered_bytes(const struct source *source, size_t rows)
 {
-    return is_direct(source) ? 0 : rows * columns(source) * sizeof(float);
+    return is_direct(source) ? 0 : rows * chunk_columns(source) * sizeof(float);
 }
 
-/* One strip's gathered pixels, then the projection's. */
+/* One chunk of one strip's pixels, of the convolution's input or then of the projection's. */
 static size_t scratch_bytes(const struct step *step)
 {
     struct gemm_cut cut = cut_of(step);
     struct source own = own_source(step);
-    size_t bytes = gathered_bytes(&own, cut.strip_rows);
+    size_t bytes = gathered_bytes(&own, cut.strip_rows), projection_bytes = 0;
     if (step->projection) {
         struct source projection = projection_source(step);
-        bytes += gathered_bytes(&projection, cut.strip_rows);
+        projection_bytes = gathered_bytes(&projection, cut.strip_rows);
     }
-    return bytes;
+    return bytes > projection_bytes ? bytes : projection_bytes;
 }
 
 static size_t units(const struct step *step, size_t images)
@@ -137,119 +151,126 @@ static size_t units(const struct step *step, size_t images)
     return gemm_cut_units(&cut, images);
 }
 
-/* The taps of output pixel (y, x) from channel `first` on, in the order of the weights; zeros
- * outside. */
+/* Which taps of a kernel: [first, first + count) in row order. */
+struct chunk {
+    size_t first, count;
+};
+
+/* The chunk's taps of output pixel (y, x), `source->channels` channels each; zeros outside the
+ * image. */
 static void gather_pixel(const struct source *source, const float *image, uint32_t y, uint32_t x,
-                         size_t first, float *row)
+                         struct chunk chunk, float *row)
 {
     const struct tensor *tensor = source->tensor;
-    size_t channels = source->channels;
-    for (uint32_t ky = 0; ky < source->kernel_px; ky++) {
-        int64_t in_y = (int64_t)y * source->stride_px + ky - source->pad_px;
-        int64_t in_x = (int64_t)x * source->stride_px - source->pad_px;
-        bool is_row_inside = in_y >= 0 && in_y < tensor->height_px;
-        for (uint32_t kx = 0; kx < source->kernel_px; kx++, in_x++, row += channels) {
-            if (is_row_inside && in_x >= 0 && in_x < tensor->width_px)
-                memcpy(row,
-                       image + (size_t)in_y * tensor->row_stride +
-                           (size_t)in_x * tensor->pixel_stride + first,
-                       channels * sizeof *row);
-            else
-                memset(row, 0, channels * sizeof *row);
-        }
-    }
-}
-
-/* The rows of a unit as a dense matrix [rows, columns]; rows of padding are zero. */
-static void gather(const struct step_run *run, const struct source *source,
-                   const struct gemm_cut *cut, const struct gemm_cut_unit *unit,
-                   size_t first_channel, float *panel)
-{
-    uint32_t width = run->step->output->width_px;
-    for (size_t row = unit->first_row; row < unit->first_row + unit->rows;
-         row++, panel += columns(source)) {
-        size_t pixel = row % cut->image_rows;
-        if (pixel < cut->image_pixels)
-            gather_pixel(source,
-                         tensor_row_f32(source->tensor, run->buffers,
-                                        run->first_image + row / cut->image_rows, 0),
-                         (uint32_t)(pixel / width), (uint32_t)(pixel % width), first_channel,
-                         panel);
+    size_t bytes = source->channels * sizeof *row;
+    for (size_t tap = chunk.first; tap < chunk.first + chunk.count;
+         tap++, row += source->channels) {
+        int64_t in_y =
+            (int64_t)y * source->stride_px + (int64_t)(tap / source->kernel_px) - source->pad_px;
+        int64_t in_x =
+            (int64_t)x * source->stride_px + (int64_t)(tap % source->kernel_px) - source->pad_px;
+        if (in_y >= 0 && in_y < tensor->height_px && in_x >= 0 && in_x < tensor->width_px)
+            memcpy(row,
+                   image + (size_t)in_y * tensor->row_stride + (size_t)in_x * tensor->pixel_stride,
+                   bytes);
         else
-            memset(panel, 0, columns(source) * sizeof *panel);
+            memset(row, 0, bytes);
     }
 }
 
-/* Where a unit's matrix begins and its row stride. */
-struct matrix {
-    const float *data;
-    size_t stride;
-};
-
-/* What of the scratch is filled with what, so that the blocks of one strip gather once. */
-struct gathered {
+/* A unit and what its products need. */
+struct work {
+    const struct step_run *run;
+    const struct gemm_cut *cut;
+    struct gemm_cut_unit unit;
+    size_t channels; /* of the unit's block */
+    float *to;       /* where its output begins */
     float *panel;
-    size_t strip; /* SIZE_MAX: nothing yet */
-    size_t first_channel;
 };
 
-static struct matrix rows_of(const struct step_run *run, const struct source *source,
-                             const struct gemm_cut *cut, const struct gemm_cut_unit *unit,
-                             size_t first_channel, struct gathered *gathered)
+/* The chunk's columns of the unit's rows as a dense matrix; rows of padding are zero. */
+static void gather(const struct work *work, const struct source *source, size_t first_channel,
+                   struct chunk chunk)
 {
-    if (is_direct(source))
-        return (struct matrix){tensor_row_f32(source->tensor, run->buffers, run->first_image, 0) +
-                                   unit->first_row * source->tensor->pixel_stride + first_channel,
-                               source->tensor->pixel_stride};
-    if (gathered->strip != unit->strip || gathered->first_channel != first_channel) {
-        gather(run, source, cut, unit, first_channel, gathered->panel);
-        gathered->strip = unit->strip;
-        gathered->first_channel = first_channel;
+    uint32_t width = work->run->step->output->width_px;
+    size_t columns = chunk.count * source->channels;
+    float *to = work->panel;
+    for (size_t row = work->unit.first_row; row < work->unit.first_row + work->unit.rows;
+         row++, to += columns) {
+        size_t image = row / work->cut->image_rows, pixel = row % work->cut->image_rows;
+        const float *from =
+            tensor_row_f32(source->tensor, work->run->buffers, work->run->first_image + image, 0);
+        if (pixel < work->cut->image_pixels)
+            gather_pixel(source, from + first_channel, (uint32_t)(pixel / width),
+                         (uint32_t)(pixel % width), chunk, to);
+        else
+            memset(to, 0, columns * sizeof *to);
     }
-    return (struct matrix){gathered->panel, columns(source)};
 }
 
-static void run_unit(const struct step_run *run, const struct gemm_cut *cut,
-                     const struct gemm_cut_unit *unit, struct gathered *own_rows,
-                     struct gathered *projection_rows)
+/* Adds (or, where not `accumulate`, writes) the product of `source` and its weights, whose rows are
+ * `weight_stride` long, to the unit's output. */
+static void multiply(const struct work *work, const struct source *source, size_t first_channel,
+                     const float *weight, size_t weight_stride, bool accumulate)
+{
+    size_t rows = work->unit.rows, out_stride = work->run->step->output->pixel_stride;
+    if (is_direct(source)) {
+        const float *from =
+            tensor_row_f32(source->tensor, work->run->buffers, work->run->first_image, 0) +
+            work->unit.first_row * source->tensor->pixel_stride + first_channel;
+        openblas_sgemm(rows, work->channels, source->channels, from, source->tensor->pixel_stride,
+                       weight, weight_stride, accumulate, work->to, out_stride);
+        return;
+    }
+    size_t area = (size_t)source->kernel_px * source->kernel_px;
+    for (struct chunk chunk = {0, chunk_taps(source)}; chunk.first < area;
+         chunk.first += chunk.count) {
+        if (chunk.count > area - chunk.first)
+            chunk.count = area - chunk.first;
+        size_t columns = chunk.count * source->channels;
+        gather(work, source, first_channel, chunk);
+        openblas_sgemm(rows, work->channels, columns, work->panel, columns,
+                       weight + chunk.first * source->channels, weight_stride,
+                       accumulate || chunk.first > 0, work->to, out_stride);
+    }
+}
+
+static void run_unit(const struct step_run *run, const struct gemm_cut *cut, size_t index,
+                     float *panel)
 {
     const struct step *step = run->step;
-    size_t out = step->output->channels, first = unit->block * cut->block_channels;
-    size_t channels = out - first < cut->block_channels ? out - first : cut->block_channels;
+    struct gemm_cut_unit unit = gemm_cut_unit(cut, run->images, index);
+    size_t out = step->output->channels, first = unit.block * cut->block_channels;
+    const struct work work = {
+        .run = run,
+        .cut = cut,
+        .unit = unit,
+        .channels = out - first < cut->block_channels ? out - first : cut->block_channels,
+        .to = tensor_row_f32(step->output, run->buffers, run->first_image, 0) +
+              unit.first_row * step->output->pixel_stride + first,
+        .panel = panel,
+    };
     const float *bias = step->packed, *projection = bias + out;
     const float *weight = projection + out * projection_channels(step);
-    float *to = tensor_row_f32(step->output, run->buffers, run->first_image, 0) +
-                unit->first_row * step->output->pixel_stride + first;
     bool is_in_place = step->residual == step->output;
-
     struct source own = own_source(step);
-    size_t first_input = step->groups > 1 ? unit->block * own.channels : 0;
-    struct matrix rows = rows_of(run, &own, cut, unit, first_input, own_rows);
-    openblas_sgemm(unit->rows, channels, taps(step), rows.data, rows.stride,
-                   weight + first * taps(step), taps(step), is_in_place, to,
-                   step->output->pixel_stride);
+    multiply(&work, &own, step->groups > 1 ? unit.block * own.channels : 0,
+             weight + first * taps(step), taps(step), is_in_place);
     if (step->projection) {
         struct source shortcut = projection_source(step);
-        rows = rows_of(run, &shortcut, cut, unit, 0, projection_rows);
-        openblas_sgemm(unit->rows, channels, shortcut.channels, rows.data, rows.stride,
-                       projection + first * shortcut.channels, shortcut.channels, true, to,
-                       step->output->pixel_stride);
+        multiply(&work, &shortcut, 0, projection + first * shortcut.channels, shortcut.channels,
+                 true);
     }
-    gemm_cut_finish(run, cut, unit, first, channels, bias, is_in_place ? NULL : step->residual);
+    gemm_cut_finish(run, cut, &unit, first, work.channels, bias,
+                    is_in_place ? NULL : step->residual);
 }
 
 static void run(const struct step_run *run, size_t first, size_t last, void *scratch)
 {
     assert(supports(run->step) && last <= units(run->step, run->images));
     struct gemm_cut cut = cut_of(run->step);
-    struct source own = own_source(run->step);
-    size_t own_elements = gathered_bytes(&own, cut.strip_rows) / sizeof(float);
-    struct gathered own_rows = {.panel = scratch, .strip = SIZE_MAX};
-    struct gathered projection_rows = {.panel = (float *)scratch + own_elements, .strip = SIZE_MAX};
-    for (size_t index = first; index < last; index++) {
-        struct gemm_cut_unit unit = gemm_cut_unit(&cut, run->images, index);
-        run_unit(run, &cut, &unit, &own_rows, &projection_rows);
-    }
+    for (size_t index = first; index < last; index++)
+        run_unit(run, &cut, index, scratch);
 }
 
 const struct kernel conv_f32_gemm_blas = {

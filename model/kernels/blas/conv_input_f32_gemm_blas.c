@@ -47,10 +47,22 @@ static void pack(const struct step *step, const struct step_weights *weights, vo
     memcpy(bias + out, weights->weight, out * taps(step) * sizeof *bias);
 }
 
+/* Values of one output row's input: kernel_px rows with their padding to both sides. */
+static size_t band_stride(const struct step *step)
+{
+    return ((size_t)step->input->width_px + 2 * step->pad_px) * RGB;
+}
+
+static size_t band_values(const struct step *step)
+{
+    return band_stride(step) * step->kernel_px;
+}
+
+/* A strip's gathered pixels, then a band of normalised rows. */
 static size_t scratch_bytes(const struct step *step)
 {
     struct gemm_cut cut = cut_of(step);
-    return cut.strip_rows * taps(step) * sizeof(float);
+    return (cut.strip_rows * taps(step) + band_values(step)) * sizeof(float);
 }
 
 static size_t units(const struct step *step, size_t images)
@@ -59,35 +71,38 @@ static size_t units(const struct step *step, size_t images)
     return gemm_cut_units(&cut, images);
 }
 
-/* `count` values of the slot from `index` on, which is a pixel's first. */
-static void gather_values(const struct step_slot *slot, const float *levels, size_t index,
-                          size_t count, float *row)
+static void normalise(const struct step *step, const struct step_slot *slot, size_t row, float *to)
 {
+    size_t count = (size_t)step->input->width_px * RGB;
+    const float *levels = step->packed;
     if (slot->type == TENSOR_F32) {
-        memcpy(row, (const float *)slot->data + index, count * sizeof *row);
+        memcpy(to, (const float *)slot->data + row * count, count * sizeof *to);
         return;
     }
-    const uint8_t *values = (const uint8_t *)slot->data + index;
+    const uint8_t *values = (const uint8_t *)slot->data + row * count;
     for (size_t i = 0; i < count; i += RGB)
         for (size_t c = 0; c < RGB; c++)
-            row[i + c] = levels[values[i + c] * RGB + c];
+            to[i + c] = levels[values[i + c] * RGB + c];
 }
 
-static void gather_pixel(const struct step *step, const struct step_slot *slot, uint32_t y,
-                         uint32_t x, float *row)
+/* The rows that output row `y` reads, normalised, zero outside the image. */
+static void fill_band(const struct step *step, const struct step_slot *slot, uint32_t y,
+                      float *band)
 {
-    const struct tensor *input = step->input;
-    int64_t first_x = (int64_t)x * step->stride_px - step->pad_px;
-    int64_t from = first_x < 0 ? 0 : first_x, to = first_x + step->kernel_px;
-    if (to > input->width_px)
-        to = input->width_px;
-    for (uint32_t ky = 0; ky < step->kernel_px; ky++, row += step->kernel_px * RGB) {
+    memset(band, 0, band_values(step) * sizeof *band);
+    for (uint32_t ky = 0; ky < step->kernel_px; ky++) {
         int64_t in_y = (int64_t)y * step->stride_px + ky - step->pad_px;
-        memset(row, 0, step->kernel_px * RGB * sizeof *row);
-        if (in_y >= 0 && in_y < input->height_px && from < to)
-            gather_values(slot, step->packed, ((size_t)in_y * input->width_px + (size_t)from) * RGB,
-                          (size_t)(to - from) * RGB, row + (from - first_x) * RGB);
+        if (in_y >= 0 && in_y < step->input->height_px)
+            normalise(step, slot, (size_t)in_y, band + ky * band_stride(step) + step->pad_px * RGB);
     }
+}
+
+static void gather_pixel(const struct step *step, const float *band, uint32_t x, float *row)
+{
+    size_t count = (size_t)step->kernel_px * RGB;
+    for (uint32_t ky = 0; ky < step->kernel_px; ky++)
+        memcpy(row + ky * count, band + ky * band_stride(step) + x * step->stride_px * RGB,
+               count * sizeof *row);
 }
 
 static void gather(const struct step_run *run, const struct gemm_cut *cut,
@@ -95,14 +110,20 @@ static void gather(const struct step_run *run, const struct gemm_cut *cut,
 {
     const struct step *step = run->step;
     uint32_t width = step->output->width_px;
+    float *band = panel + cut->strip_rows * taps(step);
+    bool is_first = true;
     for (size_t row = unit->first_row; row < unit->first_row + unit->rows;
          row++, panel += taps(step)) {
         size_t pixel = row % cut->image_rows;
-        if (pixel < cut->image_pixels)
-            gather_pixel(step, &run->slots[row / cut->image_rows], (uint32_t)(pixel / width),
-                         (uint32_t)(pixel % width), panel);
-        else
+        uint32_t x = (uint32_t)(pixel % width);
+        if (pixel >= cut->image_pixels) {
             memset(panel, 0, taps(step) * sizeof *panel);
+            continue;
+        }
+        if (x == 0 || is_first)
+            fill_band(step, &run->slots[row / cut->image_rows], (uint32_t)(pixel / width), band);
+        is_first = false;
+        gather_pixel(step, band, x, panel);
     }
 }
 

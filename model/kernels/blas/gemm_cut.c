@@ -1,14 +1,14 @@
 #include "model/kernels/blas/gemm_cut.h"
 
+/* Measured for ResNet-50 on Zen 3 (512 KB of L2), see BENCHMARKS.md. */
 enum {
     PANEL_BYTES =
-        1 << 20, /* of gathered pixels: with its weights and outputs within reach of the L2 */
-    MIN_STRIP_ROWS = 240, /* below, packing the weights once a strip shows */
-    MAX_STRIP_ROWS = 960,
-    SPLIT_BELOW_ROWS =
-        960, /* images with fewer rows are cut by channels too, for batch 1 on several cores */
-    MIN_BLOCK_CHANNELS = 128,
-    SPLIT_BLOCKS = 4,
+        384 << 10, /* of gathered pixels: they stay in the L2 until the product has read them */
+    LEAST_STRIP_ROWS = 96, /* below, packing the weights once a strip costs too much */
+    MOST_STRIP_ROWS = 960,
+    STRIPS_A_BATCH = 4,   /* so many at the least, where the rows allow: work for several cores */
+    BLOCK_CHANNELS = 256, /* of images with so few rows that strips alone do not give work enough */
+    BLOCKS_BELOW_ROWS = 4 * LEAST_STRIP_ROWS,
     SMALL_PRODUCT = 1200,
 };
 
@@ -17,43 +17,39 @@ static size_t clamp(size_t value, size_t low, size_t high)
     return value < low ? low : value > high ? high : value;
 }
 
-static size_t round_up(size_t value, size_t multiple)
-{
-    return (value + multiple - 1) / multiple * multiple;
-}
-
-/* Large images give strips enough for every core; small ones are cut by channels too. */
-static size_t choose_block(size_t image_rows, size_t channels)
-{
-    if (image_rows >= SPLIT_BELOW_ROWS || channels <= MIN_BLOCK_CHANNELS)
-        return channels;
-    return clamp(round_up(channels / SPLIT_BLOCKS, MIN_BLOCK_CHANNELS / SPLIT_BLOCKS),
-                 MIN_BLOCK_CHANNELS, channels);
-}
-
-struct gemm_cut gemm_cut_make(const struct step *step, size_t k, size_t block_channels)
+struct gemm_cut gemm_cut_make(const struct step *step, size_t columns, size_t block_channels)
 {
     const struct tensor *output = step->output;
-    size_t image_rows = tensor_image_rows(output);
-    size_t rows = clamp(PANEL_BYTES / (k * sizeof(float)), MIN_STRIP_ROWS, MAX_STRIP_ROWS);
-    size_t block = block_channels ? block_channels : choose_block(image_rows, output->channels);
+    size_t image_rows = tensor_image_rows(output), block = block_channels;
+    if (block == 0)
+        block = image_rows < BLOCKS_BELOW_ROWS && output->channels > BLOCK_CHANNELS
+                    ? BLOCK_CHANNELS
+                    : output->channels;
+    size_t rows = clamp(PANEL_BYTES / (columns * sizeof(float)), LEAST_STRIP_ROWS, MOST_STRIP_ROWS);
     return (struct gemm_cut){.image_rows = image_rows,
                              .image_pixels = (size_t)output->height_px * output->width_px,
                              .strip_rows = rows / GEMM_CUT_ROWS * GEMM_CUT_ROWS,
                              .block_channels = block,
-                             .blocks = (output->channels + block - 1) / block};
+                             .blocks = (output->channels + block - 1) / block,
+                             .channels = output->channels};
 }
 
 static size_t strips_of(const struct gemm_cut *cut, size_t images)
 {
-    return (images * cut->image_rows + cut->strip_rows - 1) / cut->strip_rows;
+    size_t rows = images * cut->image_rows;
+    size_t needed = (rows + cut->strip_rows - 1) / cut->strip_rows;
+    size_t wanted = clamp(rows / LEAST_STRIP_ROWS, 1, STRIPS_A_BATCH);
+    return needed > wanted ? needed : wanted;
 }
 
+/* Equal division leaves no strip under half of the least length, but where one image has fewer
+ * rows. */
 bool gemm_cut_is_steady(const struct gemm_cut *cut)
 {
-    size_t least_rows =
-        cut->image_rows < cut->strip_rows / 2 ? cut->image_rows : cut->strip_rows / 2;
-    return cut->image_rows % GEMM_CUT_ROWS == 0 && least_rows * cut->block_channels > SMALL_PRODUCT;
+    size_t shortest =
+        cut->image_rows < LEAST_STRIP_ROWS / 2 ? cut->image_rows : LEAST_STRIP_ROWS / 2;
+    size_t narrowest = cut->channels - (cut->blocks - 1) * cut->block_channels;
+    return cut->image_rows % GEMM_CUT_ROWS == 0 && shortest * narrowest > SMALL_PRODUCT;
 }
 
 size_t gemm_cut_units(const struct gemm_cut *cut, size_t images)

@@ -1,0 +1,187 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/net/engine.h"
+#include "model/net/weights_random.h"
+
+enum { PX = 64, CLASSES = 10, BATCH = 3 };
+
+struct fixture {
+    struct engine *engine;
+    struct engine_scratch *scratch;
+    uint8_t pixels[BATCH][PX * PX * 3 + ENGINE_SLOT_SLACK_BYTES];
+    struct step_slot slots[BATCH];
+};
+
+static const struct engine_options options = {.input_px = PX,
+                                              .mean = {0.485f, 0.456f, 0.406f},
+                                              .std = {0.229f, 0.224f, 0.225f},
+                                              .kernels = "auto"};
+
+static struct engine *make_engine(struct engine_options with)
+{
+    struct weights_random_spec spec = {
+        .blocks = {1, 1, 1, 1}, .groups = 1, .width_per_group = 64, .classes = CLASSES, .seed = 3};
+    struct weights *weights = NULL;
+    struct graph *graph = NULL;
+    struct engine *engine = NULL;
+    assert_int_equal(weights_random_create(&spec, &weights, NULL), STATUS_OK);
+    assert_int_equal(graph_create(weights, &graph, NULL), STATUS_OK);
+    assert_int_equal(engine_create(graph, &with, &engine, NULL), STATUS_OK);
+    graph_destroy(graph);
+    weights_destroy(weights);
+    return engine;
+}
+
+static int setup(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    assert_non_null(fixture);
+    fixture->engine = make_engine(options);
+    assert_int_equal(engine_scratch_create(fixture->engine, BATCH, 2, &fixture->scratch, NULL),
+                     STATUS_OK);
+    for (size_t i = 0; i < BATCH; i++) {
+        for (size_t p = 0; p < PX * PX * 3; p++)
+            fixture->pixels[i][p] = (uint8_t)(p * (i + 3) / 5 + p / 7);
+        fixture->slots[i] = (struct step_slot){TENSOR_U8, fixture->pixels[i]};
+    }
+    *state = fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    engine_scratch_destroy(fixture->scratch);
+    engine_destroy(fixture->engine);
+    free(fixture);
+    return 0;
+}
+
+static void slots_of_bytes_and_of_floats_agree(void **state)
+{
+    struct fixture *fixture = *state;
+    float bytes[CLASSES], floats[CLASSES];
+    static float normalised[PX * PX * 3];
+    for (size_t i = 0; i < PX * PX * 3; i++)
+        normalised[i] =
+            ((float)fixture->pixels[0][i] / 255.0f - options.mean[i % 3]) / options.std[i % 3];
+    engine_run(fixture->engine, fixture->scratch, 1, fixture->slots,
+               &(struct engine_outputs){.logits = bytes});
+    const struct step_slot slot = {TENSOR_F32, normalised};
+    engine_run(fixture->engine, fixture->scratch, 1, &slot,
+               &(struct engine_outputs){.logits = floats});
+    assert_memory_equal(bytes, floats, sizeof bytes);
+    assert_int_equal(engine_slot_bytes(fixture->engine, TENSOR_U8),
+                     PX * PX * 3 + ENGINE_SLOT_SLACK_BYTES);
+}
+
+/* The pooled features are the feature map's means, the logits follow from them: all three are of
+ * one image. */
+static void outputs_belong_together(void **state)
+{
+    struct fixture *fixture = *state;
+    uint32_t features = engine_features(fixture->engine), side = engine_feature_px(fixture->engine);
+    assert_int_equal(features, 512);
+    assert_int_equal(side, 2);
+    float *map = calloc(BATCH * side * side * features, sizeof *map);
+    float *pooled = calloc(BATCH * features, sizeof *pooled);
+    float logits[BATCH][CLASSES], alone[CLASSES];
+    assert_non_null(map);
+    assert_non_null(pooled);
+    engine_run(fixture->engine, fixture->scratch, BATCH, fixture->slots,
+               &(struct engine_outputs){.logits = logits[0], .pooled = pooled, .feature_map = map});
+    for (size_t i = 0; i < BATCH; i++) {
+        for (size_t c = 0; c < features; c++) {
+            float sum = 0;
+            for (size_t p = 0; p < side * side; p++)
+                sum += map[(i * side * side + p) * features + c];
+            assert_true(fabsf(sum / (float)(side * side) - pooled[i * features + c]) < 1e-5f);
+        }
+        engine_run(fixture->engine, fixture->scratch, 1, &fixture->slots[i],
+                   &(struct engine_outputs){.logits = alone});
+        assert_memory_equal(alone, logits[i], sizeof alone);
+    }
+    assert_memory_not_equal(logits[0], logits[1], sizeof logits[0]);
+    free(map);
+    free(pooled);
+}
+
+struct seen {
+    size_t steps;
+    const struct step *last;
+};
+
+static void count_step(void *user, const struct step *step, const float *first_image, size_t images,
+                       uint64_t elapsed_us)
+{
+    (void)elapsed_us;
+    struct seen *seen = user;
+    assert_non_null(first_image);
+    assert_int_equal(images, 2);
+    seen->steps++;
+    seen->last = step;
+}
+
+static void the_observer_sees_every_step(void **state)
+{
+    struct fixture *fixture = *state;
+    struct seen seen = {0};
+    float logits[2][CLASSES];
+    engine_scratch_observe(fixture->scratch, (struct engine_observer){count_step, &seen});
+    engine_run(fixture->engine, fixture->scratch, 2, fixture->slots,
+               &(struct engine_outputs){.logits = logits[0]});
+    assert_int_equal(seen.steps, engine_plan(fixture->engine)->step_count);
+    assert_string_equal(seen.last->name, "fc");
+    engine_scratch_observe(fixture->scratch, (struct engine_observer){0});
+}
+
+static void unknown_kernels_are_refused(void **state)
+{
+    (void)state;
+    const struct kernel_set *set = NULL;
+    struct error error = {0};
+    assert_int_equal(kernels_choose("avx9", &set, &error), STATUS_BAD_REQUEST);
+    assert_string_equal(error.text, "no kernel set 'avx9'; there are auto, blas and generic");
+    assert_null(set);
+}
+
+static void an_input_that_is_too_small_is_refused(void **state)
+{
+    (void)state;
+    struct weights_random_spec spec = {
+        .blocks = {1, 1, 1, 1}, .groups = 1, .width_per_group = 64, .classes = CLASSES, .seed = 3};
+    struct weights *weights = NULL;
+    struct graph *graph = NULL;
+    struct engine *engine = NULL;
+    struct error error = {0};
+    struct engine_options small = options;
+    small.input_px = 0;
+    assert_int_equal(weights_random_create(&spec, &weights, NULL), STATUS_OK);
+    assert_int_equal(graph_create(weights, &graph, NULL), STATUS_OK);
+    assert_int_equal(engine_create(graph, &small, &engine, &error), STATUS_BAD_MODEL);
+    assert_string_equal(error.text, "an input of 0 px is too small for layer conv1");
+    graph_destroy(graph);
+    weights_destroy(weights);
+}
+
+int main(void)
+{
+    kernels_prepare_process();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(slots_of_bytes_and_of_floats_agree),
+        cmocka_unit_test(outputs_belong_together),
+        cmocka_unit_test(the_observer_sees_every_step),
+        cmocka_unit_test(unknown_kernels_are_refused),
+        cmocka_unit_test(an_input_that_is_too_small_is_refused),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
