@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/base/status.h"
+
 enum image_format {
     IMAGE_FORMAT_JPEG,
     IMAGE_FORMAT_PNG,
@@ -19,6 +21,14 @@ struct image {
     uint8_t *pixels; /* [height, width, 3] RGB, dense; owned by the holder, freed with free() */
 };
 
+/* Borrowed pixels read in another order: RGB at origin + x * x_step_bytes + y * y_step_bytes. A
+ * mirrored or turned image is a view with other steps, so that nothing has to be copied for it. */
+struct image_view {
+    const uint8_t *origin;
+    ptrdiff_t x_step_bytes, y_step_bytes;
+    uint32_t width_px, height_px;
+};
+
 struct image_info {
     enum image_format format;
     uint32_t width_px, height_px; /* as stored in the file, before orientation */
@@ -30,5 +40,18 @@ struct image_limits {
     uint32_t max_dimension_px;
     uint64_t max_pixels;
 };
+
+/* Whether an image of this size may be decoded: STATUS_NOT_DECODABLE without a pixel,
+ * STATUS_TOO_LARGE over a limit. Any thread. */
+MUST_CHECK enum status image_check_limits(uint64_t width_px, uint64_t height_px,
+                                          const struct image_limits *limits, struct error *error);
+
+/* Allocates black pixels; the size has passed image_check_limits. Fails with STATUS_NO_MEMORY.
+ * `ret_image` is to be given to image_fini. Any thread. */
+MUST_CHECK enum status image_init(uint32_t width_px, uint32_t height_px, struct image *ret_image,
+                                  struct error *error);
+
+/* Frees the pixels; accepts a zeroed struct. */
+void image_fini(struct image *image);
 
 #endif

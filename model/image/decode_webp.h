@@ -1,0 +1,14 @@
+/* WebP by libwebp. Alpha is dropped; of an animated file the first frame is read, black around it.
+ */
+#ifndef CLASSIFYD_MODEL_IMAGE_DECODE_WEBP_H
+#define CLASSIFYD_MODEL_IMAGE_DECODE_WEBP_H
+
+#include "model/base/span.h"
+#include "model/image/image.h"
+
+/* As decode_image; `ret_image` may be NULL, then only the header is read. */
+MUST_CHECK enum status decode_webp(struct span bytes, const struct image_limits *limits,
+                                   struct image *ret_image, struct image_info *ret_info,
+                                   struct error *error);
+
+#endif
