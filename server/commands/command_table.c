@@ -5,7 +5,7 @@
 #include "server/commands/nearest.h"
 
 const struct command *const command_table[] = {
-    &models_command, &inspect_command, &bench_command, &help_command, NULL,
+    &pull_command, &models_command, &inspect_command, &bench_command, &help_command, NULL,
 };
 
 const struct command *command_table_find(const char *name)

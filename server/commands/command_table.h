@@ -11,6 +11,7 @@ extern const struct command eval_command;
 extern const struct command help_command;
 extern const struct command inspect_command;
 extern const struct command models_command;
+extern const struct command pull_command;
 
 extern const struct command *const command_table[]; /* NULL-ended */
 
