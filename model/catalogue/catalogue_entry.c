@@ -30,7 +30,7 @@ static bool is_sha256_prefix(const char *text)
 
 static bool is_url(const char *url)
 {
-    if (strncmp(url, "https://", 8) != 0 && strncmp(url, "http://", 7) != 0)
+    if (strncmp(url, "https://", 8) != 0)
         return false;
     size_t length = strlen(url);
     for (size_t i = 0; i < length; i++)
@@ -128,7 +128,7 @@ static const struct {
     [KEY_MODEL] = {"model", "a name of letters, digits, dot, dash and underscore"},
     [KEY_WEIGHTS] = {"weights", "a name of letters, digits, dot, dash and underscore"},
     [KEY_DEFAULT] = {"default", "true or false"},
-    [KEY_URL] = {"url", "an http(s) URL whose last part is a plain name that ends in .pth, .pt or "
+    [KEY_URL] = {"url", "an https URL whose last part is a plain name that ends in .pth, .pt or "
                         ".safetensors"},
     [KEY_SHA256] = {"sha256", "the first 8 to 64 hexadecimal digits, lower case"},
     [KEY_SIZE] = {"size_mib", "a number"},

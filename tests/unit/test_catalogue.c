@@ -126,6 +126,7 @@ static void broken_catalogues_name_entry_and_key(void **state)
         {"{\"models\": [{\"sha256\": \"0badcaf\"}]}", "sha256: expected"},
         {"{\"models\": [{\"sha256\": \"0BADCAFE\"}]}", "sha256: expected"},
         {"{\"models\": [{\"url\": \"ftp://example.org/a.pth\"}]}", "url: expected"},
+        {"{\"models\": [{\"url\": \"http://example.org/a.pth\"}]}", "url: expected"},
         {"{\"models\": [{\"url\": \"https://example.org/a.exe\"}]}", "url: expected"},
         {"{\"models\": [{\"url\": \"https://example.org/.pth\"}]}", "url: expected"},
         {"{\"models\": [{\"url\": \"https://example.org/a b.pth\"}]}", "url: expected"},
