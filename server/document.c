@@ -23,6 +23,14 @@ void document_put_model(struct json_doc *doc, struct json_node *into, const stru
         document_put_text(doc, node, "note", model_note(model));
 }
 
+void document_put_kernels(struct json_doc *doc, struct json_node *into, const struct model *model)
+{
+    const struct kernel_set *set = engine_kernel_set(model_engine(model));
+    struct json_node *node = json_node_put_object(doc, into, "kernels");
+    json_node_put_string(doc, node, "set", set->name);
+    json_node_put_string(doc, node, "description", kernels_description(set));
+}
+
 void document_put_error(struct json_doc *doc, struct json_node *into, const struct error *error)
 {
     struct json_node *node = json_node_put_object(doc, into, "error");

@@ -8,6 +8,9 @@
 /* "model": {"name", "weights", "precision", "note"?} of `into`. */
 void document_put_model(struct json_doc *doc, struct json_node *into, const struct model *model);
 
+/* "kernels": {"set", "description"} of `into`: what runs the model. */
+void document_put_kernels(struct json_doc *doc, struct json_node *into, const struct model *model);
+
 /* "error": {"code", "detail"} of `into`. */
 void document_put_error(struct json_doc *doc, struct json_node *into, const struct error *error);
 

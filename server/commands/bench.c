@@ -161,11 +161,12 @@ static enum status measure(struct bench *bench, size_t batch, unsigned threads,
 
 static void print_head(const struct bench *bench)
 {
-    char name[256];
-    terminal_clean(model_name(bench->model), name, sizeof name);
-    printf("model    %s (%s), %.3f GMAC an image, %s\n", name, model_weights(bench->model),
-           (double)bench->image_macs / 1e9, model_precision(bench->model));
-    printf("kernels  %s\n\n", kernels_description(engine_kernel_set(model_engine(bench->model))));
+    char title[256];
+    library_title(bench->model, title, sizeof title);
+    printf("model    %s, %.3f GMAC an image, %s\n", title, (double)bench->image_macs / 1e9,
+           model_precision(bench->model));
+    const struct kernel_set *set = engine_kernel_set(model_engine(bench->model));
+    printf("kernels  %s: %s\n\n", set->name, kernels_description(set));
     printf("%5s  %7s  %9s  %9s  %9s  %9s  %6s\n", "batch", "threads", "images/s", "p50 ms",
            "p99 ms", "GMAC/s", "runs");
 }
@@ -233,8 +234,7 @@ static enum status run_json(struct bench *bench, struct error *error)
         return command_print_json(NULL, error);
     struct json_node *root = json_doc_root(doc);
     document_put_model(doc, root, bench->model);
-    json_node_put_string(doc, root, "kernels",
-                         kernels_description(engine_kernel_set(model_engine(bench->model))));
+    document_put_kernels(doc, root, bench->model);
     json_node_put_integer(doc, root, "macs", (int64_t)bench->image_macs);
     enum status status = measure_all(bench, doc, json_node_put_array(doc, root, "results"), error);
     if (!status)

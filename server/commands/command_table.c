@@ -5,7 +5,8 @@
 #include "server/commands/nearest.h"
 
 const struct command *const command_table[] = {
-    &pull_command, &models_command, &inspect_command, &bench_command, &help_command, NULL,
+    &classify_command, &pull_command,  &models_command, &inspect_command,
+    &eval_command,     &bench_command, &help_command,   NULL,
 };
 
 const struct command *command_table_find(const char *name)

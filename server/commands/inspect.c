@@ -88,21 +88,15 @@ static enum status inspection_init(struct inspection *inspection, const struct m
     return STATUS_OK;
 }
 
-static const char *kernels_text(const struct inspection *inspection)
-{
-    return kernels_description(engine_kernel_set(model_engine(inspection->model)));
-}
-
 static void print_head(const struct inspection *inspection)
 {
     const struct model *model = inspection->model;
     const struct recipe *recipe = model_recipe(model);
-    char source[512], name[256], note[512];
+    char source[512], title[256], note[512];
     terminal_clean(model_source(model), source, sizeof source);
-    terminal_clean(model_name(model), name, sizeof name);
+    library_title(model, title, sizeof title);
     terminal_clean(model_note(model) ? model_note(model) : "", note, sizeof note);
-    printf("model       %s (%s), %s, %s\n", name, model_weights(model), inspection->graph->family,
-           model_precision(model));
+    printf("model       %s, %s, %s\n", title, inspection->graph->family, model_precision(model));
     printf("source      %s\n", source);
     if (*note)
         printf("note        %s\n", note);
@@ -151,7 +145,8 @@ static void print_table(const struct inspection *inspection)
            terminal_colour(&terminal, TERMINAL_PLAIN));
     printf("an image    %.3f GMAC, largest layer output %s\n", (double)inspection->total.macs / 1e9,
            output);
-    printf("kernels     %s\n", kernels_text(inspection));
+    const struct kernel_set *set = engine_kernel_set(model_engine(inspection->model));
+    printf("kernels     %s: %s\n", set->name, kernels_description(set));
     printf("threads     %u\n", inspection->threads);
     printf("memory      packed weights %s, %s of them locked\n", packed, locked);
 }
@@ -203,7 +198,7 @@ static enum status print_json(const struct inspection *inspection, struct error 
     json_node_put_integer(doc, root, "parameters", (int64_t)inspection->total.parameters);
     json_node_put_integer(doc, root, "macs", (int64_t)inspection->total.macs);
     json_node_put_integer(doc, root, "weight_bytes", (int64_t)inspection->total.weight_bytes);
-    json_node_put_string(doc, root, "kernels", kernels_text(inspection));
+    document_put_kernels(doc, root, inspection->model);
     json_node_put_integer(doc, root, "threads", inspection->threads);
     json_node_put_integer(doc, root, "packed_bytes", (int64_t)inspection->memory_bytes);
     json_node_put_integer(doc, root, "locked_bytes", (int64_t)inspection->locked_bytes);

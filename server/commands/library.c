@@ -1,8 +1,10 @@
 #include "server/commands/library.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/commands/model_folders.h"
+#include "server/commands/terminal.h"
 #include "server/web/assets.h"
 
 enum status library_init(struct library *library, const struct command_call *call,
@@ -35,4 +37,15 @@ enum status library_load(const struct library *library, const struct command_cal
     struct model_options options = {
         .engine = {.kernels = command_text(call, "kernels"), .lock_memory = true}};
     return model_load(&library->view, name, &options, ret_model, error);
+}
+
+void library_title(const struct model *model, char *ret_text, size_t size)
+{
+    char title[256];
+    const char *name = model_name(model), *weights = model_weights(model);
+    if (strcmp(name, weights) == 0)
+        (void)snprintf(title, sizeof title, "%s", name);
+    else
+        (void)snprintf(title, sizeof title, "%s (%s)", name, weights);
+    terminal_clean(title, ret_text, size);
 }

@@ -25,4 +25,7 @@ MUST_CHECK enum status library_load(const struct library *library, const struct 
                                     const char *name, struct model **ret_model,
                                     struct error *error);
 
+/* "resnet50 (V2)", "demo": a model for a person to read. */
+void library_title(const struct model *model, char *ret_text, size_t size);
+
 #endif

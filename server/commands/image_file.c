@@ -1,0 +1,72 @@
+#include "server/commands/image_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FIRST_BYTES = 1 << 16 };
+
+/* The file's own size and a byte more, to see its end; a stream begins small. */
+static size_t first_capacity(int descriptor)
+{
+    struct stat info;
+    bool is_file = fstat(descriptor, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0;
+    bool is_wanted = is_file && (uint64_t)info.st_size <= IMAGE_FILE_MAX_BYTES;
+    return is_wanted ? (size_t)info.st_size + 1 : FIRST_BYTES;
+}
+
+static enum status read_all(int descriptor, uint8_t **ret_data, size_t *ret_size,
+                            struct error *error)
+{
+    size_t size = 0, capacity = first_capacity(descriptor);
+    uint8_t *data = malloc(capacity);
+    enum status status = STATUS_OK;
+    while (data) {
+        ssize_t got = read(descriptor, data + size, capacity - size);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            status = error_set(error, STATUS_IO, "%s",
+                               errno == EISDIR ? "a folder, not a file" : strerror(errno));
+        if (got <= 0)
+            break;
+        size += (size_t)got;
+        if (size > IMAGE_FILE_MAX_BYTES) {
+            status = error_set(error, STATUS_TOO_LARGE, "larger than the limit of %zu MiB",
+                               IMAGE_FILE_MAX_BYTES >> 20);
+            break;
+        }
+        if (size < capacity)
+            continue;
+        capacity *= 2;
+        uint8_t *grown = realloc(data, capacity);
+        if (!grown)
+            free(data);
+        data = grown;
+    }
+    if (!data)
+        return error_set(error, STATUS_NO_MEMORY, "no memory for %zu bytes", capacity);
+    if (status) {
+        free(data);
+        return status;
+    }
+    *ret_data = data;
+    *ret_size = size;
+    return STATUS_OK;
+}
+
+enum status image_file_read(const char *path, uint8_t **ret_data, size_t *ret_size,
+                            struct error *error)
+{
+    if (strcmp(path, "-") == 0)
+        return read_all(STDIN_FILENO, ret_data, ret_size, error);
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (descriptor < 0)
+        return error_set(error, errno == ENOENT || errno == ENOTDIR ? STATUS_NOT_FOUND : STATUS_IO,
+                         "%s", strerror(errno));
+    enum status status = read_all(descriptor, ret_data, ret_size, error);
+    (void)close(descriptor);
+    return status;
+}
