@@ -11,9 +11,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "model/base/alloc.h"
 #include "model/base/mapped_file.h"
-#include "model/net/weights.h"
+#include "tests/fuzz/read_weights.h"
 
 struct tally {
     size_t read, refused;
@@ -49,20 +48,6 @@ static void drop_copy(uint8_t *copy, size_t size)
     munmap(copy - (room_of(size) - size), room_of(size) + page_bytes());
 }
 
-static void read_all(const struct weights *weights)
-{
-    for (size_t i = 0; i < weights_count(weights); i++) {
-        const struct weights_tensor *tensor = weights_at(weights, i);
-        float *values = alloc_array(tensor->count, sizeof *values, SIZE_MAX);
-        if (!values || weights_find(weights, tensor->name) != tensor)
-            abort();
-        enum status status = weights_copy_f32(tensor, values, NULL);
-        if ((status == STATUS_OK) == (tensor->type == WEIGHTS_I64 || tensor->type == WEIGHTS_OTHER))
-            abort();
-        free(values);
-    }
-}
-
 static void try_one(struct span bytes, struct tally *tally)
 {
     struct weights *weights;
@@ -74,7 +59,7 @@ static void try_one(struct span bytes, struct tally *tally)
         tally->refused++;
         return;
     }
-    read_all(weights);
+    read_weights(weights, bytes.size);
     weights_destroy(weights);
     tally->read++;
 }
