@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "server/utf8.h"
+#include "model/base/utf8.h"
 
 void document_put_text(struct json_doc *doc, struct json_node *into, const char *key,
                        const char *text)

@@ -2,13 +2,13 @@
 #include "model/catalogue/catalogue.h"
 
 #include <ctype.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/stat.h>
 
 #include "model/base/alloc.h"
+#include "model/base/nearest.h"
 
 enum { CATALOGUE_MAX_ENTRIES = 4096 };
 
@@ -108,47 +108,22 @@ const struct catalogue_entry *catalogue_at(const struct catalogue *catalogue, si
     return &catalogue->entries[index];
 }
 
-/* Insertions, deletions and changes that turn `a` into `b`, case aside. Longer texts are cut: this
- * only chooses a suggestion. */
-static unsigned distance(const char *a, const char *b)
-{
-    enum { CUT = 64 };
-    unsigned row[CUT + 1];
-    size_t width = strnlen(b, CUT), height = strnlen(a, CUT);
-    for (size_t j = 0; j <= width; j++)
-        row[j] = (unsigned)j;
-    for (size_t i = 0; i < height; i++) {
-        unsigned diagonal = row[0];
-        row[0] = (unsigned)i + 1;
-        for (size_t j = 0; j < width; j++) {
-            bool differs = tolower((unsigned char)a[i]) != tolower((unsigned char)b[j]);
-            unsigned change = diagonal + differs;
-            unsigned gap = (row[j] < row[j + 1] ? row[j] : row[j + 1]) + 1;
-            diagonal = row[j + 1];
-            row[j + 1] = change < gap ? change : gap;
-        }
-    }
-    return row[width];
-}
-
-static enum status say_nearest(const struct catalogue *catalogue, const char *name,
+static enum status say_nearest(const struct catalogue *catalogue, const char *name, size_t length,
                                struct error *error)
 {
-    const struct catalogue_entry *nearest = NULL;
-    unsigned nearest_distance = UINT_MAX;
-    for (size_t i = 0; i < catalogue->count; i++) {
-        unsigned to = distance(name, catalogue->entries[i].model);
-        if (to < nearest_distance) {
-            nearest = &catalogue->entries[i];
-            nearest_distance = to;
-        }
-    }
-    if (!nearest)
-        return error_set(error, STATUS_NOT_FOUND, "no model \"%.80s\": the catalogue is empty",
+    char model[64];
+    (void)snprintf(model, sizeof model, "%.*s", length > 63 ? 63 : (int)length, name);
+    for (char *at = model; *at; at++)
+        *at = (char)tolower((unsigned char)*at);
+    struct nearest nearest = {.wanted = model};
+    for (size_t i = 0; i < catalogue->count; i++)
+        nearest_offer(&nearest, catalogue->entries[i].model);
+    if (!nearest.name)
+        return error_set(error, STATUS_NOT_FOUND,
+                         "no model \"%.80s\" in the catalogue; `classifyd models` lists them",
                          name);
     return error_set(error, STATUS_NOT_FOUND,
-                     "no model \"%.80s\" in the catalogue; the nearest is %s", name,
-                     nearest->model);
+                     "no model \"%.80s\" in the catalogue; did you mean %s?", name, nearest.name);
 }
 
 /* The sets that a model has: "V1, V2". */
@@ -188,7 +163,7 @@ enum status catalogue_find(const struct catalogue *catalogue, const char *name,
         }
     }
     if (!model)
-        return say_nearest(catalogue, name, error);
+        return say_nearest(catalogue, name, length, error);
     char sets[160];
     list_weights(catalogue, model, sets, sizeof sets);
     return error_set(error, STATUS_NOT_FOUND, "%s has no weights \"%.80s\", it has %s", model,

@@ -21,7 +21,8 @@ size_t catalogue_count(const struct catalogue *catalogue);
 const struct catalogue_entry *catalogue_at(const struct catalogue *catalogue, size_t index);
 
 /* "resnet50" (its default set) or "resnet50:V1" (case of the set does not matter, torchvision's
- * IMAGENET1K_V1 and DEFAULT are understood). STATUS_NOT_FOUND names the nearest entry. */
+ * IMAGENET1K_V1 and DEFAULT are understood). STATUS_NOT_FOUND names one that was probably
+ * meant. */
 MUST_CHECK enum status catalogue_find(const struct catalogue *catalogue, const char *name,
                                       const struct catalogue_entry **ret_entry,
                                       struct error *error);

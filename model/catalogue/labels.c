@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "model/base/alloc.h"
+#include "model/base/utf8.h"
 
 enum {
     LABELS_MAX_COUNT = 1 << 20,
@@ -51,39 +52,8 @@ void labels_destroy(struct labels *labels)
     free(labels);
 }
 
-/* Bytes of one UTF-8 character at the front of `text`, 0 where it is none that a terminal may be
- * shown: control characters (C0, C1), surrogates and overlong forms are refused. */
-static size_t printable_length(struct span text)
-{
-    uint8_t first = text.data[0];
-    if (first < 0x80)
-        return first >= 0x20 && first != 0x7f;
-    size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4 || length > text.size)
-        return 0;
-    uint32_t code = first & (0xffU >> (length + 1));
-    for (size_t i = 1; i < length; i++) {
-        if ((text.data[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (text.data[i] & 0x3fU);
-    }
-    static const uint32_t smallest[] = {0, 0, 0xa0, 0x800, 0x10000};
-    bool is_surrogate = code >= 0xd800 && code <= 0xdfff;
-    return code < smallest[length] || code > 0x10ffff || is_surrogate ? 0 : length;
-}
-
-static bool is_printable(struct span text)
-{
-    while (text.size > 0) {
-        size_t length = printable_length(text);
-        if (length == 0)
-            return false;
-        text = (struct span){text.data + length, text.size - length};
-    }
-    return true;
-}
-
-/* A terminated copy in the labels' own text, which `create` was given room for. */
+/* A terminated copy in the labels' own text, which `create` was given room for. NULL where the
+ * bytes are not printable UTF-8: labels are shown on terminals. */
 static const char *keep(struct labels *labels, struct span text)
 {
     char *copy = labels->text + labels->used_bytes;
@@ -91,20 +61,23 @@ static const char *keep(struct labels *labels, struct span text)
         return NULL;
     memcpy(copy, text.data, text.size);
     copy[text.size] = 0;
+    if (strlen(copy) != text.size || !utf8_is_printable_text(copy))
+        return NULL;
     labels->used_bytes += text.size + 1;
     return copy;
 }
 
 static bool add(struct labels *labels, struct span wnid, struct span text)
 {
-    if (labels->count == labels->capacity || text.size == 0 || !is_printable(text) ||
-        !is_printable(wnid))
+    if (labels->count == labels->capacity || text.size == 0)
         return false;
     struct label label = {.text = keep(labels, text)};
     if (wnid.size > 0)
         label.wnid = keep(labels, wnid);
+    if (!label.text || (wnid.size > 0 && !label.wnid))
+        return false;
     labels->items[labels->count++] = label;
-    return label.text != NULL;
+    return true;
 }
 
 /* Takes the bytes up to `end` (or all) off the front of `text`, the end as well. */

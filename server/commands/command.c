@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "model/base/json_doc.h"
-#include "server/commands/nearest.h"
+#include "model/base/nearest.h"
 #include "server/commands/terminal.h"
 #include "server/config/cpu_count.h"
 

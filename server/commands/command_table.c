@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "server/commands/nearest.h"
+#include "model/base/nearest.h"
 
 const struct command *const command_table[] = {
     &classify_command, &pull_command,  &models_command, &inspect_command,

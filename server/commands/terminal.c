@@ -8,7 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "server/utf8.h"
+#include "model/base/utf8.h"
 
 /* The C library answers "ANSI_X3.4-1968" where LANG names a locale that is not installed, as in
  * small containers; the terminal is a UTF-8 one all the same. */
@@ -79,11 +79,11 @@ void terminal_clean(const char *text, char *ret_text, size_t size)
     while (*text) {
         uint32_t character = 0;
         size_t length = utf8_read(text, &character);
-        bool is_control = character < 0x20 || (character >= 0x7F && character < 0xA0);
-        size_t needed = length == 0 || is_control ? 1 : length;
+        bool is_shown = length > 0 && utf8_is_printable(character);
+        size_t needed = is_shown ? length : 1;
         if (used + needed >= size)
             break;
-        if (length == 0 || is_control)
+        if (!is_shown)
             ret_text[used] = '?';
         else
             memcpy(ret_text + used, text, length);

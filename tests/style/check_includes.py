@@ -19,7 +19,7 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"]+)"|<([^>]+)>)', re.M
 MODEL_LEAF = ["model/base"]
 KERNEL_FACE = ["model/kernels/kernels.h", "model/kernels/tensor.h"]
 SERVER_LEAVES = ["server/answer", "server/document", "server/fetch", "server/config", "server/log",
-                 "server/metrics", "server/problem", "server/utf8"]
+                 "server/metrics", "server/problem"]
 MODEL_FACES = ["model/model", "model/base", "model/image", "model/net", "model/catalogue",
                "model/batch", "model/kernels/kernels.h", "model/kernels/cpu.h"]
 ALLOWED = {
@@ -31,8 +31,7 @@ ALLOWED = {
     "model/kernels/<isa>": MODEL_LEAF + KERNEL_FACE + ["model/kernels/cpu.h"],
     "model/net": MODEL_LEAF + KERNEL_FACE,
     "model/model": MODEL_FACES,
-    "server/utf8": MODEL_LEAF,
-    "server/document": ["server/utf8"] + MODEL_FACES,
+    "server/document": MODEL_FACES,
     "server/answer": ["server/document"] + MODEL_FACES,
     "server/fetch": MODEL_FACES,
     "server/config": MODEL_FACES,

@@ -95,11 +95,13 @@ static void assert_not_found(const struct catalogue *catalogue, const char *name
 
 static void unknown_names_get_a_suggestion(void **state)
 {
-    assert_not_found(*state, "Net50", "nearest is net50");
-    assert_not_found(*state, "net81", "nearest is net18");
-    assert_not_found(*state, "nett50:V1", "nearest is net50");
-    assert_not_found(*state, "net5", "nearest is net50");
-    assert_not_found(*state, "", "nearest is net18");
+    assert_not_found(*state, "Net50", "did you mean net50?");
+    assert_not_found(*state, "net81", "did you mean net18?");
+    assert_not_found(*state, "nett50:V1", "did you mean net50?");
+    assert_not_found(*state, "net5", "did you mean net50?");
+    assert_not_found(*state, "", "classifyd models");
+    assert_not_found(*state, "efficientnet_b0", "classifyd models");
+    assert_not_found(*state, "NET18", "did you mean net18?");
     assert_not_found(*state, "net50:V3", "V1, V2");
     assert_not_found(*state, "net50:", "V1, V2");
 }

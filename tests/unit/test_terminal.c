@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/base/utf8.h"
 #include "server/commands/terminal.h"
-#include "server/utf8.h"
 
 static void expect_bar(bool has_utf8, double fraction, unsigned columns, const char *expected)
 {

@@ -1,4 +1,4 @@
-#include "server/utf8.h"
+#include "model/base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +26,23 @@ size_t utf8_read(const char *text, uint32_t *ret_character)
         return 0;
     *ret_character = character;
     return length;
+}
+
+bool utf8_is_printable(uint32_t character)
+{
+    return character >= 0x20 && !(character >= 0x7F && character < 0xA0);
+}
+
+bool utf8_is_printable_text(const char *text)
+{
+    while (*text) {
+        uint32_t character;
+        size_t length = utf8_read(text, &character);
+        if (length == 0 || !utf8_is_printable(character))
+            return false;
+        text += length;
+    }
+    return true;
 }
 
 char *utf8_repair(const char *text)

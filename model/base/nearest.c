@@ -1,4 +1,4 @@
-#include "server/commands/nearest.h"
+#include "model/base/nearest.h"
 
 #include <stdbool.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* The name that was probably meant, for "did you mean". */
-#ifndef CLASSIFYD_SERVER_COMMANDS_NEAREST_H
-#define CLASSIFYD_SERVER_COMMANDS_NEAREST_H
+#ifndef CLASSIFYD_MODEL_BASE_NEAREST_H
+#define CLASSIFYD_MODEL_BASE_NEAREST_H
 
 /* Offers one candidate at a time. Zeroed but for `wanted` before the first. */
 struct nearest {
