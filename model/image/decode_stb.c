@@ -27,6 +27,11 @@ static enum status load(const uint8_t *bytes, size_t size, uint32_t width_px, ui
     return error_set(error, STATUS_NOT_DECODABLE, "the image data is broken");
 }
 
+static uint8_t rescaled(unsigned widened, unsigned shift, unsigned top)
+{
+    return (uint8_t)((widened >> shift) * 255 / top);
+}
+
 /* stb_image widens 5 and 6 bits by repeating the high ones, PIL by value * 255 / highest. The high
  * bits of the former are the value, so that the latter can be had from it. */
 static void rescale_narrow(const struct bmp_header *header, struct image *image)
@@ -36,9 +41,9 @@ static void rescale_narrow(const struct bmp_header *header, struct image *image)
     unsigned green_shift = has_six_green_bits ? 2 : 3, green_top = has_six_green_bits ? 63 : 31;
     for (size_t i = 0; i < count; i++) {
         uint8_t *pixel = image->pixels + 3 * i;
-        pixel[0] = (uint8_t)((pixel[0] >> 3) * 255U / 31);
-        pixel[1] = (uint8_t)((pixel[1] >> green_shift) * 255U / green_top);
-        pixel[2] = (uint8_t)((pixel[2] >> 3) * 255U / 31);
+        pixel[0] = rescaled(pixel[0], 3, 31);
+        pixel[1] = rescaled(pixel[1], green_shift, green_top);
+        pixel[2] = rescaled(pixel[2], 3, 31);
     }
 }
 
