@@ -9,6 +9,8 @@
 #include "server/commands/terminal.h"
 #include "server/document.h"
 
+enum { NUMBER_COLUMNS = 43, EPILOGUE_COLUMNS = 36 };
+
 /* What both forms of the output are made from. */
 struct inspection {
     const struct model *model;
@@ -18,6 +20,7 @@ struct inspection {
     uint64_t largest_output_bytes;
     size_t memory_bytes, locked_bytes; /* of the packed weights */
     unsigned threads;
+    int name_columns, op_columns; /* of the table, by its widest entry */
 };
 
 static const char *op_name(const struct graph_layer *layer)
@@ -62,9 +65,19 @@ static void format_epilogue(const struct graph *graph, const struct graph_layer 
                    layer->has_relu ? "ReLU" : "");
 }
 
+static void widen(int *columns, const char *text)
+{
+    int length = (int)terminal_width(text);
+    *columns = length > *columns ? length : *columns;
+}
+
 static void inspection_add(struct inspection *inspection, size_t layer)
 {
     const struct graph_layer_cost *cost = &inspection->costs[layer];
+    char op[64];
+    format_op(&inspection->graph->layers[layer], op, sizeof op);
+    widen(&inspection->name_columns, inspection->graph->layers[layer].name);
+    widen(&inspection->op_columns, op);
     inspection->total.parameters += cost->parameters;
     inspection->total.macs += cost->macs;
     inspection->total.weight_bytes += cost->weight_bytes;
@@ -108,47 +121,64 @@ static void print_head(const struct inspection *inspection)
     printf("classes     %" PRIu32 "\n\n", inspection->graph->classes);
 }
 
+/* What stands behind the numbers is left out where it would not fit. */
+static bool has_room(const struct inspection *inspection, const struct terminal *terminal)
+{
+    int taken = inspection->name_columns + inspection->op_columns + NUMBER_COLUMNS;
+    return !terminal->is_terminal || terminal->columns >= (unsigned)taken + EPILOGUE_COLUMNS;
+}
+
 static void print_layer(const struct inspection *inspection, const struct terminal *terminal,
                         size_t index)
 {
     const struct graph_layer *layer = &inspection->graph->layers[index];
     const struct graph_layer_cost *cost = &inspection->costs[index];
-    char op[64], epilogue[128], shape[48], bytes[32], name[64];
+    char op[64], epilogue[128] = "", shape[48], bytes[32], name[64];
     format_op(layer, op, sizeof op);
-    format_epilogue(inspection->graph, layer, epilogue, sizeof epilogue);
+    if (has_room(inspection, terminal))
+        format_epilogue(inspection->graph, layer, epilogue, sizeof epilogue);
     (void)snprintf(shape, sizeof shape, "%" PRIu32 "x%" PRIu32 "x%" PRIu32, layer->out_channels,
                    cost->out_height_px, cost->out_width_px);
     progress_format_bytes(cost->weight_bytes, bytes, sizeof bytes);
     terminal_clean(layer->name, name, sizeof name);
-    printf("%-22s %-22s %13s %11" PRIu64 " %9.2f %10s  %s%s%s\n", name, op, shape, cost->parameters,
-           (double)cost->macs / 1e6, bytes, terminal_colour(terminal, TERMINAL_DIM), epilogue,
+    printf("%-*s %-*s %12s %10" PRIu64 " %8.2f %9s%s%s%s%s\n", inspection->name_columns, name,
+           inspection->op_columns, op, shape, cost->parameters, (double)cost->macs / 1e6,
+           cost->weight_bytes ? bytes : "-", *epilogue ? "  " : "",
+           terminal_colour(terminal, TERMINAL_DIM), epilogue,
            terminal_colour(terminal, TERMINAL_PLAIN));
+}
+
+static void print_foot(const struct inspection *inspection)
+{
+    char output[32], packed[32], locked[32];
+    progress_format_bytes(inspection->largest_output_bytes, output, sizeof output);
+    progress_format_bytes(inspection->memory_bytes, packed, sizeof packed);
+    progress_format_bytes(inspection->locked_bytes, locked, sizeof locked);
+    const struct kernel_set *set = engine_kernel_set(model_engine(inspection->model));
+    printf("an image    %.3f GMAC, largest layer output %s\n", (double)inspection->total.macs / 1e9,
+           output);
+    printf("kernels     %s: %s\n", set->name, kernels_description(set));
+    printf("threads     %u\n", inspection->threads);
+    printf("memory      packed weights %s, %s of them locked\n", packed, locked);
 }
 
 static void print_table(const struct inspection *inspection)
 {
     struct terminal terminal = terminal_probe(stdout);
+    const char *bold = terminal_colour(&terminal, TERMINAL_BOLD);
+    const char *plain = terminal_colour(&terminal, TERMINAL_PLAIN);
     print_head(inspection);
-    printf("%s%-22s %-22s %13s %11s %9s %10s  %s%s\n", terminal_colour(&terminal, TERMINAL_BOLD),
-           "layer", "operation", "output CxHxW", "parameters", "MMAC", "weights", "then",
-           terminal_colour(&terminal, TERMINAL_PLAIN));
+    printf("%s%-*s %-*s %12s %10s %8s %9s%s%s\n", bold, inspection->name_columns, "layer",
+           inspection->op_columns, "operation", "output CxHxW", "parameters", "MMAC", "weights",
+           has_room(inspection, &terminal) ? "  then" : "", plain);
     for (size_t i = 0; i < inspection->graph->layer_count; i++)
         print_layer(inspection, &terminal, i);
-    char weights[32], output[32], packed[32], locked[32];
+    char weights[32];
     progress_format_bytes(inspection->total.weight_bytes, weights, sizeof weights);
-    progress_format_bytes(inspection->largest_output_bytes, output, sizeof output);
-    progress_format_bytes(inspection->memory_bytes, packed, sizeof packed);
-    progress_format_bytes(inspection->locked_bytes, locked, sizeof locked);
-    printf("%s%-22s %-22s %13s %11" PRIu64 " %9.2f %10s%s\n\n",
-           terminal_colour(&terminal, TERMINAL_BOLD), "total", "", "", inspection->total.parameters,
-           (double)inspection->total.macs / 1e6, weights,
-           terminal_colour(&terminal, TERMINAL_PLAIN));
-    printf("an image    %.3f GMAC, largest layer output %s\n", (double)inspection->total.macs / 1e9,
-           output);
-    const struct kernel_set *set = engine_kernel_set(model_engine(inspection->model));
-    printf("kernels     %s: %s\n", set->name, kernels_description(set));
-    printf("threads     %u\n", inspection->threads);
-    printf("memory      packed weights %s, %s of them locked\n", packed, locked);
+    printf("%s%-*s %-*s %12s %10" PRIu64 " %8.2f %9s%s\n\n", bold, inspection->name_columns,
+           "total", inspection->op_columns, "", "", inspection->total.parameters,
+           (double)inspection->total.macs / 1e6, weights, plain);
+    print_foot(inspection);
 }
 
 static void put_layer(struct json_doc *doc, struct json_node *into,
