@@ -9,18 +9,21 @@
 /* Sixteen times the largest of torchvision's; keeps a stream that never ends out of memory. */
 static const size_t max_file_bytes = (size_t)8 << 30;
 
-static enum status refuse(struct span bytes, struct error *error)
+/* Says what bytes of no known format look like. */
+static void describe(struct span bytes, struct error *error)
 {
-    if (bytes.size == 0)
-        return error_set(error, STATUS_BAD_MODEL, "is empty");
+    if (bytes.size == 0) {
+        error_write(error, STATUS_BAD_MODEL, "is empty");
+        return;
+    }
     char hex[3 * 8 + 1] = "";
     for (size_t i = 0; i < 8 && i < bytes.size; i++) {
         hex[3 * i] = ' ';
         hex[3 * i + 1] = "0123456789abcdef"[bytes.data[i] >> 4];
         hex[3 * i + 2] = "0123456789abcdef"[bytes.data[i] & 15];
     }
-    return error_set(error, STATUS_BAD_MODEL,
-                     "neither a safetensors file nor a PyTorch state dict: begins with%s", hex);
+    error_write(error, STATUS_BAD_MODEL,
+                "neither a safetensors file nor a PyTorch state dict: begins with%s", hex);
 }
 
 enum status weights_parse(struct span bytes, struct weights **ret_weights, struct error *error)
@@ -36,7 +39,8 @@ enum status weights_parse(struct span bytes, struct weights **ret_weights, struc
         return weights_safetensors_parse(bytes, ret_weights, error);
     if (may_be_pickle)
         return weights_torch_parse_legacy(bytes, ret_weights, error);
-    return refuse(bytes, error);
+    describe(bytes, error);
+    return STATUS_BAD_MODEL;
 }
 
 enum status weights_open(const char *path, struct weights **ret_weights, struct error *error)

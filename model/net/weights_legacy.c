@@ -33,7 +33,7 @@ struct shown {
 
 static struct shown show(struct span key)
 {
-    struct shown shown;
+    struct shown shown = {0};
     weights_table_printable(key, shown.text, sizeof shown.text);
     return shown;
 }

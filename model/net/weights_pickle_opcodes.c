@@ -394,29 +394,29 @@ static enum status push_parameter(struct weights_pickle_machine *machine,
     return push_made_of(machine, WEIGHTS_PICKLE_TENSOR, tensor);
 }
 
-/* Takes a global and its arguments off the stack. */
-static enum status pop_call(struct weights_pickle_machine *machine,
-                            const struct weights_pickle_global **ret_global,
-                            struct weights_pickle_value *ret_arguments)
+static const char no_call[] = "there are no name and arguments to call it with";
+
+/* Takes a global and its arguments off the stack; false where they are not there. */
+static bool pop_call(struct weights_pickle_machine *machine,
+                     const struct weights_pickle_global **ret_global,
+                     struct weights_pickle_value *ret_arguments)
 {
     const struct weights_pickle_value *arguments = weights_pickle_machine_peek(machine, 0),
                                       *global = weights_pickle_machine_peek(machine, 1);
     if (!is_kind(arguments, WEIGHTS_PICKLE_TUPLE) || !is_kind(global, WEIGHTS_PICKLE_GLOBAL))
-        return weights_pickle_machine_fail(machine,
-                                           "there are no name and arguments to call it with");
+        return false;
     *ret_global = global->global;
     *ret_arguments = *arguments;
     machine->stack_count -= 2;
-    return STATUS_OK;
+    return true;
 }
 
 static enum status run_reduce(struct weights_pickle_machine *machine)
 {
-    const struct weights_pickle_global *global = NULL;
-    struct weights_pickle_value arguments = {0};
-    enum status status = pop_call(machine, &global, &arguments);
-    if (status != STATUS_OK)
-        return status;
+    const struct weights_pickle_global *global;
+    struct weights_pickle_value arguments;
+    if (!pop_call(machine, &global, &arguments))
+        return weights_pickle_machine_fail(machine, no_call);
     switch (global->role) {
     case WEIGHTS_PICKLE_ROLE_DICT:
         return push_dict(machine, &arguments);
@@ -436,11 +436,10 @@ static enum status run_reduce(struct weights_pickle_machine *machine)
 
 static enum status run_newobj(struct weights_pickle_machine *machine)
 {
-    const struct weights_pickle_global *global = NULL;
-    struct weights_pickle_value arguments = {0};
-    enum status status = pop_call(machine, &global, &arguments);
-    if (status != STATUS_OK)
-        return status;
+    const struct weights_pickle_global *global;
+    struct weights_pickle_value arguments;
+    if (!pop_call(machine, &global, &arguments))
+        return weights_pickle_machine_fail(machine, no_call);
     if (global->role != WEIGHTS_PICKLE_ROLE_INERT)
         return weights_pickle_machine_fail(machine, "the name is no class that is made this way");
     return push_kind(machine, WEIGHTS_PICKLE_INERT);

@@ -112,7 +112,7 @@ static bool read_zip64(struct span extra, uint64_t *size, uint64_t *packed, uint
         if (!span_slice(extra, at + 4, length, &field))
             return false;
         if (id == 1) {
-            for (unsigned i = 0; i < count; i++) {
+            for (uint64_t i = 0; i < count; i++) {
                 if (!span_read_le(field, 8 * i, 8, wanted[i]))
                     return false;
             }
@@ -130,7 +130,7 @@ struct shown {
 
 static struct shown show(struct span name)
 {
-    struct shown shown;
+    struct shown shown = {0};
     weights_table_printable(name, shown.text, sizeof shown.text);
     return shown;
 }
