@@ -233,7 +233,7 @@ static struct shape draw_shape(uint32_t *state)
                           .has_residual = draw(state, 2),
                           .is_in_place = draw(state, 2)};
     shape.in_channels = shape.groups * (1 + draw(state, shape.groups > 2 ? 9 : 90));
-    shape.out_channels = shape.groups * (1 + draw(state, shape.groups > 2 ? 9 : 290));
+    shape.out_channels = shape.groups * (1 + draw(state, shape.groups > 2 ? 9 : 590));
     shape.has_projection = shape.groups == 1 && draw(state, 2);
     return shape;
 }
@@ -257,7 +257,7 @@ static void random_shapes_agree(void **state)
         struct shape shape = draw_shape(&draws);
         supported += check_shape(blas, generic, &shape, i + 1);
     }
-    assert_in_range(supported, 200, 300);
+    assert_in_range(supported, 150, 300);
 }
 
 static void first_layers_agree(void **state)

@@ -9,6 +9,7 @@ enum {
     STRIPS_A_BATCH = 4,   /* so many at the least, where the rows allow: work for several cores */
     BLOCK_CHANNELS = 256, /* of images with so few rows that strips alone do not give work enough */
     BLOCKS_BELOW_ROWS = 4 * LEAST_STRIP_ROWS,
+    MICRO_CHANNELS = 16, /* of OpenBLAS's own tiles, or a multiple */
     SMALL_PRODUCT = 1200,
 };
 
@@ -17,14 +18,23 @@ static size_t clamp(size_t value, size_t low, size_t high)
     return value < low ? low : value > high ? high : value;
 }
 
+static size_t round_up(size_t value, size_t multiple)
+{
+    return (value + multiple - 1) / multiple * multiple;
+}
+
+/* Blocks of about BLOCK_CHANNELS and of equal width, so that none is left narrow. */
+static size_t choose_block(size_t image_rows, size_t channels)
+{
+    size_t blocks = image_rows < BLOCKS_BELOW_ROWS ? channels / BLOCK_CHANNELS : 1;
+    return blocks < 2 ? channels : round_up((channels + blocks - 1) / blocks, MICRO_CHANNELS);
+}
+
 struct gemm_cut gemm_cut_make(const struct step *step, size_t columns, size_t block_channels)
 {
     const struct tensor *output = step->output;
-    size_t image_rows = tensor_image_rows(output), block = block_channels;
-    if (block == 0)
-        block = image_rows < BLOCKS_BELOW_ROWS && output->channels > BLOCK_CHANNELS
-                    ? BLOCK_CHANNELS
-                    : output->channels;
+    size_t image_rows = tensor_image_rows(output);
+    size_t block = block_channels ? block_channels : choose_block(image_rows, output->channels);
     size_t rows = clamp(PANEL_BYTES / (columns * sizeof(float)), LEAST_STRIP_ROWS, MOST_STRIP_ROWS);
     return (struct gemm_cut){.image_rows = image_rows,
                              .image_pixels = (size_t)output->height_px * output->width_px,
