@@ -260,6 +260,7 @@ const struct command classify_command = {
             COMMAND_OPTION_THREADS,
             COMMAND_OPTION_KERNELS,
             COMMAND_OPTION_FOLDERS,
+            COMMAND_OPTION_CATALOGUE,
             COMMAND_OPTION_END,
         },
     .exit_failed = "an image was not answered, or the model could not be loaded",

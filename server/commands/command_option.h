@@ -42,6 +42,11 @@ struct command_option {
             .value = "DIR[:DIR...]",                                                               \
             .help = "folders where weight files are looked for; instead of CLASSIFYD_MODEL_DIRS"   \
     }
+#define COMMAND_OPTION_CATALOGUE                                                                   \
+    {                                                                                              \
+        COMMAND_TEXT, "catalogue", 0, COMMAND_HINT_FILE,                                           \
+            .value = "FILE", .help = "a catalogue of models instead of the built-in one"           \
+    }
 #define COMMAND_OPTION_THREADS                                                                     \
     {                                                                                              \
         COMMAND_INTEGER, "threads", 't', COMMAND_HINT_NONE,                                        \

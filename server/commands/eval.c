@@ -202,6 +202,7 @@ const struct command eval_command = {
             COMMAND_OPTION_THREADS,
             COMMAND_OPTION_KERNELS,
             COMMAND_OPTION_FOLDERS,
+            COMMAND_OPTION_CATALOGUE,
             COMMAND_OPTION_END,
         },
     .exit_failed = "an image could not be read, or the evaluation could not be made",

@@ -296,6 +296,7 @@ const struct command inspect_command = {
             COMMAND_OPTION_THREADS,
             COMMAND_OPTION_KERNELS,
             COMMAND_OPTION_FOLDERS,
+            COMMAND_OPTION_CATALOGUE,
             COMMAND_OPTION_END,
         },
     .exit_failed = "the model could not be loaded",

@@ -3,9 +3,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/base/mapped_file.h"
 #include "server/commands/model_folders.h"
 #include "server/commands/terminal.h"
 #include "server/web/assets.h"
+
+enum { MAX_CATALOGUE_BYTES = 16 << 20 };
+
+static enum status load_catalogue(const char *file, struct catalogue **ret_catalogue,
+                                  struct error *error)
+{
+    if (!file)
+        return catalogue_parse(assets_catalogue(), ret_catalogue, error);
+    struct mapped_file mapped = {0};
+    enum status status = mapped_file_init(file, MAX_CATALOGUE_BYTES, &mapped, error);
+    if (status != STATUS_OK)
+        return status;
+    status = catalogue_parse(mapped.bytes, ret_catalogue, error);
+    if (status != STATUS_OK)
+        error_prefix(error, "%s", file);
+    mapped_file_fini(&mapped);
+    return status;
+}
 
 enum status library_init(struct library *library, const struct command_call *call,
                          struct error *error)
@@ -13,7 +32,8 @@ enum status library_init(struct library *library, const struct command_call *cal
     *library = (struct library){.folders = model_folders_list(command_text(call, "model-dirs"))};
     if (!library->folders)
         return error_set(error, STATUS_NO_MEMORY, "no memory for the list of model folders");
-    enum status status = catalogue_parse(assets_catalogue(), &library->catalogue, error);
+    enum status status =
+        load_catalogue(command_text(call, "catalogue"), &library->catalogue, error);
     if (!status)
         status = labels_parse_tsv(assets_labels(), &library->labels, error);
     library->view = (struct model_library){.catalogue = library->catalogue,

@@ -1,5 +1,5 @@
-/* What models are made from on the command line: the embedded catalogue, labels and demo weights,
- * and the folders of this machine. */
+/* What models are made from on the command line: catalogue, labels and demo weights, as embedded
+ * unless an option says otherwise, and the folders of this machine. */
 #ifndef CLASSIFYD_SERVER_COMMANDS_LIBRARY_H
 #define CLASSIFYD_SERVER_COMMANDS_LIBRARY_H
 
@@ -13,8 +13,9 @@ struct library {
     struct model_library view; /* borrows the others: what model_load takes */
 };
 
-/* Reads the embedded files; the folders are --model-dirs of `call`. Fails with STATUS_NO_MEMORY. To
- * be ended with library_fini, also after a failure. */
+/* Reads them by --catalogue and --model-dirs, which must be options of `call`'s command. Fails with
+ * STATUS_NO_MEMORY, and as mapped_file_init and catalogue_parse where a catalogue is given. To be
+ * ended with library_fini, also after a failure. */
 MUST_CHECK enum status library_init(struct library *library, const struct command_call *call,
                                     struct error *error);
 void library_fini(struct library *library);

@@ -147,6 +147,7 @@ const struct command models_command = {
             {COMMAND_FLAG, "names", 0, COMMAND_HINT_NONE,
              .help = "print the names that --model takes, one a line"},
             COMMAND_OPTION_FOLDERS,
+            COMMAND_OPTION_CATALOGUE,
             COMMAND_OPTION_END,
         },
     .exit_failed = "the list could not be made or written",

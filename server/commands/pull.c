@@ -3,15 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "model/base/mapped_file.h"
-#include "model/catalogue/catalogue.h"
 #include "server/commands/command_table.h"
+#include "server/commands/library.h"
 #include "server/commands/model_folders.h"
 #include "server/commands/progress.h"
 #include "server/fetch/download.h"
-#include "server/web/assets.h"
 
-static const size_t max_catalogue_bytes = (size_t)16 << 20;
 /* Of a file whose size the catalogue does not tell. */
 static const uint64_t max_unknown_bytes = (uint64_t)16 << 30;
 
@@ -24,22 +21,6 @@ struct pull {
     struct progress progress;
     bool has_progress;
 };
-
-static enum status load_catalogue(const char *file, struct catalogue **ret_catalogue,
-                                  struct error *error)
-{
-    if (!file)
-        return catalogue_parse(assets_catalogue(), ret_catalogue, error);
-    struct mapped_file mapped = {0};
-    enum status status = mapped_file_init(file, max_catalogue_bytes, &mapped, error);
-    if (status != STATUS_OK)
-        return status;
-    status = catalogue_parse(mapped.bytes, ret_catalogue, error);
-    if (status != STATUS_OK)
-        error_prefix(error, "%s", file);
-    mapped_file_fini(&mapped);
-    return status;
-}
 
 /* What the system trusts may be replaced, as curl and other OpenSSL programs have it. */
 static const char *find_ca_file(const struct command_call *call)
@@ -154,20 +135,19 @@ static enum command_exit fetch_all(const struct command_call *call,
 
 static int run(const struct command_call *call)
 {
-    struct catalogue *catalogue = NULL;
+    struct library library;
     struct error error = {0};
     enum command_exit result = COMMAND_USAGE;
-    char *folders = model_folders_list(command_text(call, "model-dirs"));
-    char *folder = folders ? model_folders_first(folders) : NULL;
-    if (load_catalogue(command_text(call, "catalogue"), &catalogue, &error) != STATUS_OK)
+    enum status status = library_init(&library, call, &error);
+    char *folder = status == STATUS_OK ? model_folders_first(library.folders) : NULL;
+    if (status != STATUS_OK)
         command_complain(call, "%s", error.text);
     else if (!folder || !*folder)
         command_complain(call, "no model folder to put files into; name one with --model-dirs");
     else
-        result = fetch_all(call, catalogue, folder);
-    catalogue_destroy(catalogue);
+        result = fetch_all(call, library.catalogue, folder);
     free(folder);
-    free(folders);
+    library_fini(&library);
     return result;
 }
 
@@ -192,8 +172,7 @@ const struct command pull_command = {
     .options =
         (const struct command_option[]){
             COMMAND_OPTION_FOLDERS,
-            {COMMAND_TEXT, "catalogue", 0, COMMAND_HINT_FILE, .value = "FILE",
-             .help = "another catalogue than the built-in one"},
+            COMMAND_OPTION_CATALOGUE,
             {COMMAND_TEXT, "ca-file", 0, COMMAND_HINT_FILE, .value = "FILE",
              .help = "the certificates to trust instead of the system's (PEM)"},
             {COMMAND_INTEGER, "timeout", 0, COMMAND_HINT_NONE, .value = "SECONDS", .preset = "30",
