@@ -106,8 +106,8 @@ static bool fetch(const struct command_call *call, const struct catalogue_entry 
     return status == STATUS_OK;
 }
 
-static enum command_exit fetch_all(const struct command_call *call,
-                                   const struct catalogue *catalogue, const char *folder)
+static int fetch_all(const struct command_call *call, const struct catalogue *catalogue,
+                     const char *folder)
 {
     struct error error = {0};
     const struct catalogue_entry *entry = NULL;
@@ -137,7 +137,7 @@ static int run(const struct command_call *call)
 {
     struct library library;
     struct error error = {0};
-    enum command_exit result = COMMAND_USAGE;
+    int result = COMMAND_USAGE;
     enum status status = library_init(&library, call, &error);
     char *folder = status == STATUS_OK ? model_folders_first(library.folders) : NULL;
     if (status != STATUS_OK)
