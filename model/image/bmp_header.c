@@ -56,7 +56,7 @@ static bool read_masks(struct span file, struct fields *fields)
 {
     uint64_t at = FILE_HEADER_BYTES + 40;
     bool is_inside = fields->header_bytes >= 56;
-    for (unsigned i = 0; i < (is_inside ? 4 : 3); i++)
+    for (uint64_t i = 0; i < (is_inside ? 4 : 3); i++)
         if (!span_read_le(file, at + 4 * i, 4, &fields->masks[i]))
             return false;
     if (!is_inside)
@@ -200,7 +200,8 @@ static void put_head(const struct bmp_header *header, size_t extra_bytes, uint8_
     uint32_t offset = FILE_HEADER_BYTES + PLAIN_HEADER_BYTES + (uint32_t)extra_bytes;
     bool has_masks = header->bits == 16 || header->bits == 32;
     uint8_t *extra = bytes + FILE_HEADER_BYTES + PLAIN_HEADER_BYTES;
-    memcpy(bytes, "BM", 2);
+    bytes[0] = 'B';
+    bytes[1] = 'M';
     put(bytes + 10, 4, offset);
     put(bytes + 14, 4, PLAIN_HEADER_BYTES);
     put(bytes + 18, 4, header->width_px);
@@ -209,7 +210,7 @@ static void put_head(const struct bmp_header *header, size_t extra_bytes, uint8_
     put(bytes + 28, 2, header->bits);
     put(bytes + 30, 4, has_masks ? COMPRESSION_BITFIELDS : COMPRESSION_NONE);
     if (has_masks)
-        for (unsigned i = 0; i < 3; i++)
+        for (size_t i = 0; i < 3; i++)
             put(extra + 4 * i, 4, header->masks[i]);
     else
         memcpy(extra, header->palette, extra_bytes);

@@ -152,6 +152,7 @@ static void put_size(uint8_t *at, uint32_t width, uint32_t height)
 enum status gif_frame_rewrite(const struct gif_frame *frame, uint8_t **ret_bytes, size_t *ret_size,
                               struct error *error)
 {
+    static const uint8_t magic[] = {'G', 'I', 'F', '8', '9', 'a'};
     enum { HEAD_BYTES = SCREEN_BYTES + PALETTE_BYTES, TAIL_BYTES = 2 };
     size_t before = HEAD_BYTES + 1 + DESCRIPTOR_BYTES + 1, size;
     uint8_t *bytes = NULL;
@@ -159,7 +160,7 @@ enum status gif_frame_rewrite(const struct gif_frame *frame, uint8_t **ret_bytes
         bytes = alloc_array(size, 1, SIZE_MAX);
     if (!bytes)
         return error_set(error, STATUS_NO_MEMORY, "no memory for a GIF file");
-    memcpy(bytes, "GIF89a", 6);
+    memcpy(bytes, magic, sizeof magic);
     put_size(bytes + 6, frame->width_px, frame->height_px);
     bytes[10] = 0x80 | 7;
     memcpy(bytes + SCREEN_BYTES, frame->palette, PALETTE_BYTES);

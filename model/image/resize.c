@@ -108,7 +108,7 @@ static uint8_t clipped(int32_t sum)
 /* One row: `source` begins with the axis's first needed pixel. */
 static void shrink_row(const struct axis *axis, const uint8_t *source, uint8_t *row)
 {
-    for (uint32_t i = 0; i < axis->shown; i++) {
+    for (uint32_t i = 0; i < axis->shown; i++, row += 3) {
         const struct taps *taps = &axis->taps[i];
         const uint8_t *pixel = source + 3 * (size_t)(taps->first - axis->first);
         int32_t red = HALF, green = HALF, blue = HALF;
@@ -117,9 +117,9 @@ static void shrink_row(const struct axis *axis, const uint8_t *source, uint8_t *
             green += pixel[1] * taps->weights[t];
             blue += pixel[2] * taps->weights[t];
         }
-        row[3 * i] = clipped(red);
-        row[3 * i + 1] = clipped(green);
-        row[3 * i + 2] = clipped(blue);
+        row[0] = clipped(red);
+        row[1] = clipped(green);
+        row[2] = clipped(blue);
     }
 }
 

@@ -8,7 +8,7 @@
 
 /* Small, so that a run is quick and a size that slips through shows as a huge allocation. */
 #define MAX_PX     512
-#define MAX_PIXELS (256 * 256)
+#define MAX_PIXELS 65536U
 #define CROP_PX    9
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -345,23 +345,28 @@ def bmp_files():
 # GIF ----------------------------------------------------------------------------------------------------------------
 
 
-def lzw(indices, bits):
-    """Data blocks that never let the table grow past its first code width."""
+def lzw(indices, bits, clears=True):
+    """Data blocks of one code a pixel. With `clears` the table never grows past its first code width; without it
+    fills and stays full."""
     clear, out, pending, count = 1 << bits, bytearray(), 0, 0
+    width, entries = bits + 1, (1 << bits) + 2
 
     def put(code):
         nonlocal pending, count
         pending |= code << count
-        count += bits + 1
+        count += width
         while count >= 8:
             out.append(pending & 255)
             pending >>= 8
             count -= 8
 
     for number, index in enumerate(indices):
-        if number % (clear - 2) == 0:
+        if number == 0 or (clears and number % (clear - 2) == 0):
             put(clear)
         put(int(index))
+        if not clears and number > 0:
+            entries += 1
+            width = min(12, max(width, entries.bit_length()))
     put(clear + 1)
     if count:
         out.append(pending)
@@ -369,7 +374,7 @@ def lzw(indices, bits):
     return bytes([bits]) + blocks + b"\0"
 
 
-def gif_frame(index, place=(0, 0), palette=None, interlace=False, bits=8):
+def gif_frame(index, place=(0, 0), palette=None, interlace=False, bits=8, clears=True):
     height, width = index.shape
     flags, colors = 0x40 if interlace else 0, b""
     if palette is not None:
@@ -378,7 +383,7 @@ def gif_frame(index, place=(0, 0), palette=None, interlace=False, bits=8):
     rows = index
     if interlace:
         rows = np.concatenate([index[0::8], index[4::8], index[2::4], index[1::2]])
-    return (b"," + struct.pack("<HHHHB", *place, width, height, flags) + colors + lzw(rows.reshape(-1), bits))
+    return (b"," + struct.pack("<HHHHB", *place, width, height, flags) + colors + lzw(rows.reshape(-1), bits, clears))
 
 
 def gif(screen, frames, palette=None, background=0, transparent=None, version=b"89a"):
@@ -419,6 +424,8 @@ def gif_files():
     yield "trailing.gif", gif((45, 31), [gif_frame(index)], colors) + b"/*" * 100
     yield "no_trailer.gif", gif((45, 31), [gif_frame(index)], colors)[:-1]
     yield "no_terminator.gif", gif((45, 31), [gif_frame(index)], colors)[:-2]
+    full = random.integers(0, 256, (70, 70))
+    yield "full_table.gif", gif((70, 70), [gif_frame(full, clears=False)], colors)
     for width, height in ((1, 1), (3, 200), (320, 240)):
         waves = (picture(width, height, 1, seed=3) // 4)[:, :, 0]
         yield f"pil_{width}x{height}.gif", saved(waves, "GIF")

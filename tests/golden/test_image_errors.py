@@ -138,6 +138,8 @@ WRONG = {
     "GIF 2000 x 2000, without the pixels": (gif_header((9, 9), (2000, 2000)), "not_decodable"),
     "GIF without a frame": (b"GIF89a" + struct.pack("<HHBBB", 5, 5, 0, 0, 0) + b";", "not_decodable"),
     "GIF with an empty frame": (gif_header((5, 5), (0, 5)), "not_decodable"),
+    "GIF with a table that stays full": (image_files.gif((100, 100), [image_files.gif_frame(
+        np.arange(10000).reshape(100, 100) * 7 % 256, clears=False)]), "unsupported"),
     "GIF of an endless code": (gif_header((5, 5), (5, 5)).replace(b"\x08\x02", b"\x0D\x02"), "not_decodable"),
 }
 
