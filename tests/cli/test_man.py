@@ -1,4 +1,5 @@
 """The man pages that the build makes: without a warning of mandoc's."""
+import re
 import shutil
 import subprocess
 
@@ -22,13 +23,13 @@ def test_the_page(classifyd, tmp_path, page):
                           text=True, check=False)
     assert (lint.stdout, lint.returncode) == ("", 0)
     shown = subprocess.run(["mandoc", "-T", "ascii", path], capture_output=True, text=True, check=True)
-    plain = subprocess.run(["col", "-b"], input=shown.stdout, capture_output=True, text=True, check=True)
+    plain = re.sub(".\b", "", shown.stdout) # bold and underlined are overstruck
     for section in ("NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "SEE ALSO"):
-        assert f"\n{section}\n" in plain.stdout
+        assert f"\n{section}\n" in plain
     if "-" in page:
         for line in classifyd(page.partition("-")[2], "--help").out.splitlines():
             option = line[6:].split()[0] if line[2:].startswith(("-", "    --")) else ""
-            assert option in plain.stdout
+            assert option in plain
 
 
 def test_every_command_has_a_page(classifyd):
