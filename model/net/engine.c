@@ -119,7 +119,7 @@ static size_t count_step_runs(const struct plan_segment *segment, size_t images)
         size_t count = images - first < pass ? images - first : pass;
         if (!segment->children)
             runs += segment->step_count;
-        for (size_t i = 0; i < segment->child_count; i++)
+        for (size_t i = 0; segment->children && i < segment->child_count; i++)
             runs += count_step_runs(&segment->children[i], count);
     }
     return runs;

@@ -1,5 +1,6 @@
 #include "model/net/weights.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "model/net/weights_safetensors.h"
@@ -49,13 +50,14 @@ enum status weights_open(const char *path, struct weights **ret_weights, struct 
     enum status status = mapped_file_init(path, max_file_bytes, &file, error);
     if (status != STATUS_OK)
         return status;
-    struct weights *weights;
+    struct weights *weights = NULL;
     status = weights_parse(file.bytes, &weights, error);
     if (status != STATUS_OK) {
         mapped_file_fini(&file);
         error_prefix(error, "%s", path);
         return status;
     }
+    assert(weights);
     weights->file = file;
     *ret_weights = weights;
     return STATUS_OK;

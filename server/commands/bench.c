@@ -197,11 +197,11 @@ static enum status measure_all(struct bench *bench, struct json_doc *doc, struct
                                struct error *error)
 {
     const int64_t *batches, *thread_counts;
-    int64_t usable = cpu_count_usable();
+    const int64_t usable[] = {cpu_count_usable()};
     size_t batch_count = command_list(bench->call, "batch", &batches);
     size_t thread_count = command_list(bench->call, "threads", &thread_counts);
     if (thread_count == 0) {
-        thread_counts = &usable;
+        thread_counts = usable;
         thread_count = 1;
     }
     for (size_t i = 0; i < thread_count; i++)

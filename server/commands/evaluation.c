@@ -83,9 +83,11 @@ static bool prepare_image(const struct shared *shared, size_t index, uint8_t *sl
     if (!status)
         return true;
     struct error *kept = malloc(sizeof *kept);
-    if (kept)
+    shared->evaluation->errors[index] = &unkept_error;
+    if (kept) {
         *kept = error;
-    shared->evaluation->errors[index] = kept ? kept : &unkept_error;
+        shared->evaluation->errors[index] = kept;
+    }
     return false;
 }
 
@@ -111,6 +113,7 @@ static void classify_batch(struct worker *worker, size_t first, size_t last,
     size_t slot_bytes = engine_slot_bytes(engine, TENSOR_U8), readable = 0;
     for (size_t image = first; image < last; image++) {
         uint8_t *slot = worker->pixels + readable * slot_bytes;
+        /* gcc-suppress analyzer-malloc-leak; it takes errors[image] for the same at every turn */
         if (!prepare_image(shared, image, slot))
             continue;
         slots[readable] = (struct step_slot){TENSOR_U8, slot};

@@ -1,5 +1,6 @@
 #include "server/fetch/part_file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -47,6 +48,7 @@ static enum status lock(const struct part_file *part, void (*waiting)(void *user
 static bool is_still_there(const struct part_file *part)
 {
     struct stat ours, at_path;
+    assert(part->part_path);
     return fstat(part->fd, &ours) == 0 && stat(part->part_path, &at_path) == 0 &&
            ours.st_dev == at_path.st_dev && ours.st_ino == at_path.st_ino;
 }

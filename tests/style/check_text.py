@@ -17,9 +17,9 @@ UNFINISHED = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X"
                         + r")\b")
 SWITCHED_OFF = re.compile(r"^\s*#\s*if\s+[01]\b")
 MACHINE_PATH = re.compile(r"(?<![\w.~/-])/(?:root|home|Users|work|workspace|mnt|media)/\w")
-EXEMPTION = re.compile(r"NOLINT|cppcheck-suppress")
+EXEMPTION = re.compile(r"NOLINT|(cppcheck|gcc)-suppress")
 EXEMPTION_WITH_REASON = re.compile(
-    r"NOLINT(NEXTLINE|BEGIN)?\([\w.,-]+\): \w|NOLINTEND|cppcheck-suppress \w+; \w")
+    r"NOLINT(NEXTLINE|BEGIN)?\([\w.,-]+\): \w|NOLINTEND|(cppcheck|gcc)-suppress [\w-]+; \w")
 TAB_IS_SYNTAX = re.compile(r"(^|/)(Makefile|.*\.(mk|tsv|gitmodules))$")
 C_SUFFIXES = (".c", ".h", ".S")
 
@@ -35,7 +35,7 @@ def find_line_faults(name, number, line):
     if name.endswith(C_SUFFIXES) and EXEMPTION.search(line):
         if not EXEMPTION_WITH_REASON.search(line):
             yield fault("exempted from an analyser without a reason: NOLINT...(check): reason, or "
-                        "cppcheck-suppress id; reason")
+                        "cppcheck-suppress id; reason, or gcc-suppress id; reason")
     if MACHINE_PATH.search(line):
         yield fault(f"{MACHINE_PATH.search(line)[0]}... is a path of somebody's machine")
     if "\t" in line and not TAB_IS_SYNTAX.search(name):

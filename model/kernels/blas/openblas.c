@@ -66,17 +66,18 @@ static void load(void)
     *(void **)(&get_config) = dlsym(handle, "openblas_get_config");
     *(void **)(&get_corename) = dlsym(handle, "openblas_get_corename");
     *(void **)(&sgemm) = dlsym(handle, "cblas_sgemm");
-    if (!get_parallel || !get_config || !get_corename || !sgemm)
+    if (!get_parallel || !get_config || !get_corename || !sgemm) {
         error_set(&library.error, STATUS_UNSUPPORTED,
                   "libopenblas.so.0 is not an OpenBLAS with a C interface");
-    else if (get_parallel() == PARALLEL_OPENMP)
+    } else if (get_parallel() == PARALLEL_OPENMP) {
         error_set(&library.error, STATUS_UNSUPPORTED,
                   "this OpenBLAS is built on OpenMP, whose threads get in our way; install "
                   "libopenblas0-pthread");
-    if (library.error.status != STATUS_OK)
-        return;
-    describe(get_config(), get_corename());
-    library.sgemm = sgemm;
+    } else {
+        describe(get_config(), get_corename());
+        library.sgemm = sgemm;
+    }
+    /* cppcheck-suppress resourceLeak; the library stays open until the process ends */
 }
 
 enum status openblas_open(struct error *error)
