@@ -24,6 +24,9 @@ enum status json_doc_parse(struct span text, struct json_doc **ret_doc, struct e
     json_error_t why;
     json_t *root = json_loadb((const char *)text.data, text.size,
                               JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+    /* Without memory jansson may fail before it has set a code. */
+    if (!root && (json_error_code(&why) == json_error_out_of_memory || why.text[0] == '\0'))
+        return error_set(error, STATUS_NO_MEMORY, "no memory for a JSON document");
     if (!root)
         return error_set(error, STATUS_BAD_REQUEST, "line %d column %d: %s", why.line, why.column,
                          why.text);

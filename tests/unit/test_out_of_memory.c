@@ -1,0 +1,171 @@
+/* Memory runs out at every place of loading a model and preparing an image, in turn: the call says
+ * that it failed, nothing crashes, and nothing stays allocated. The program's malloc is replaced by
+ * one that counts. jansson takes a lack of memory for a broken document, so the kind of failure is
+ * not always "no memory". */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/image/prepare.h"
+#include "model/model.h"
+#include "server/web/assets.h"
+
+/* glibc's own, under the names that it keeps for a replacement. */
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *memory, size_t size);
+void __libc_free(void *memory);
+
+static long allocations_left = -1; /* before one fails; negative: none does */
+static long outstanding;
+static bool has_failed;
+
+/* All from the first on: libjpeg asks again, for less, when it is told no. */
+static bool must_fail(void)
+{
+    if (allocations_left < 0)
+        return false;
+    if (allocations_left > 0) {
+        allocations_left--;
+        return false;
+    }
+    has_failed = true;
+    errno = ENOMEM;
+    return true;
+}
+
+/* Seen by the libraries too, whose memory counts as much. */
+#pragma GCC visibility push(default)
+
+void *malloc(size_t size)
+{
+    void *memory = must_fail() ? NULL : __libc_malloc(size);
+    outstanding += memory != NULL;
+    return memory;
+}
+
+void *calloc(size_t count, size_t size)
+{
+    void *memory = must_fail() ? NULL : __libc_calloc(count, size);
+    outstanding += memory != NULL;
+    return memory;
+}
+
+void *realloc(void *memory, size_t size)
+{
+    void *grown = must_fail() ? NULL : __libc_realloc(memory, size);
+    outstanding += grown && !memory;
+    return grown;
+}
+
+void free(void *memory)
+{
+    outstanding -= memory != NULL;
+    __libc_free(memory);
+}
+
+#pragma GCC visibility pop
+
+/* What the program reads at start and borrows after. */
+static enum status load_library(struct model_library *library, struct catalogue **ret_catalogue,
+                                struct labels **ret_labels, struct error *error)
+{
+    enum status status = catalogue_parse(assets_catalogue(), ret_catalogue, error);
+    if (status == STATUS_OK)
+        status = labels_parse_tsv(assets_labels(), ret_labels, error);
+    *library = (struct model_library){.catalogue = *ret_catalogue,
+                                      .imagenet_labels = *ret_labels,
+                                      .demo_weights = assets_demo_weights(),
+                                      .folders = "/nonexistent"};
+    return status;
+}
+
+static enum status load_and_make_scratch(struct error *error)
+{
+    struct model_library library;
+    struct catalogue *catalogue = NULL;
+    struct labels *labels = NULL;
+    struct model *model = NULL;
+    struct engine_scratch *scratch = NULL;
+    /* The plain kernels: OpenBLAS keeps memory of its own once it is loaded. */
+    const struct model_options options = {.engine = {.kernels = "generic"}};
+    enum status status = load_library(&library, &catalogue, &labels, error);
+    if (status == STATUS_OK)
+        status = model_load(&library, "demo", &options, &model, error);
+    if (status == STATUS_OK)
+        status = engine_scratch_create(model_engine(model), 1, 1, &scratch, error);
+    engine_scratch_destroy(scratch);
+    model_destroy(model);
+    labels_destroy(labels);
+    catalogue_destroy(catalogue);
+    return status;
+}
+
+static enum status prepare_sample(struct error *error)
+{
+    static uint8_t slot[128 * 128 * 3];
+    const struct image_prepare_options options = {
+        .limits = image_prepare_default_limits, .resize_px = 142, .crop_px = 128, .orient = true};
+    struct image_info info;
+    return image_prepare(&options, assets_sample_image(), slot, &info, NULL, error);
+}
+
+/* Lets allocation `index` and those after it fail. False when `work` never got that far and
+ * succeeded. */
+static bool fails_at(enum status (*work)(struct error *error), long index)
+{
+    struct error error = {0};
+    long before = outstanding;
+    has_failed = false;
+    allocations_left = index;
+    enum status status = work(&error);
+    allocations_left = -1;
+    if (outstanding != before)
+        fail_msg("allocation %ld: %ld blocks were left behind", index, outstanding - before);
+    if (!has_failed) {
+        if (status != STATUS_OK)
+            fail_msg("%s", error.text);
+        return false;
+    }
+    if (status == STATUS_OK || error.text[0] == '\0')
+        fail_msg("allocation %ld: %s: '%s'", index, status_code(status), error.text);
+    return true;
+}
+
+/* All of the first allocations, where the kinds differ, then every 13th of the many alike. */
+static long fail_each(enum status (*work)(struct error *error))
+{
+    long index = 0;
+    while (fails_at(work, index))
+        index += index < 100 ? 1 : 13;
+    return index;
+}
+
+static void loading_a_model(void **state)
+{
+    (void)state;
+    assert_in_range(fail_each(load_and_make_scratch), 200, 100000);
+}
+
+static void preparing_an_image(void **state)
+{
+    (void)state;
+    assert_in_range(fail_each(prepare_sample), 4, 1000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(loading_a_model),
+        cmocka_unit_test(preparing_an_image),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
