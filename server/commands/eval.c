@@ -32,10 +32,9 @@ static enum status trial_run(struct trial *trial, struct error *error)
     const struct command_call *call = trial->call;
     enum status status = library_init(&trial->library, call, error);
     if (!status)
-        status =
-            library_load(&trial->library, call, command_text(call, "model"), &trial->model, error);
+        status = library_load(&trial->library, call, call->arguments[0], &trial->model, error);
     if (!status)
-        status = dataset_init(&trial->dataset, call->arguments[0], model_labels(trial->model),
+        status = dataset_init(&trial->dataset, call->arguments[1], model_labels(trial->model),
                               engine_classes(model_engine(trial->model)), error);
     if (status)
         return status;
@@ -185,13 +184,14 @@ const struct command eval_command = {
         "1, passed_over counts a tree's files that are no images by their name.",
     .arguments =
         (const struct command_argument[]){
+            {"MODEL", "a model, as classify --model takes it", COMMAND_HINT_MODEL,
+             .is_repeated = false},
             {"DIR|LIST", "a tree of one folder a class, or a list file", COMMAND_HINT_FILE,
              .is_repeated = false},
             {NULL, NULL, COMMAND_HINT_NONE, false, false},
         },
     .options =
         (const struct command_option[]){
-            COMMAND_OPTION_MODEL,
             {COMMAND_INTEGER, "limit", 'n', COMMAND_HINT_NONE, .value = "N", .min = 1,
              .max = INT32_MAX, .help = "take only N images, evenly spread over the set"},
             {COMMAND_INTEGER, "batch", 'b', COMMAND_HINT_NONE, .value = "N", .preset = "8",
@@ -208,8 +208,8 @@ const struct command eval_command = {
     .exit_failed = "an image could not be read, or the evaluation could not be made",
     .examples =
         (const struct command_example[]){
-            {"classifyd eval imagenette2/val", "A tree: val/n01440764/..., val/n02102040/..."},
-            {"classifyd eval --model resnet50 --limit 5000 imagenet/val", "A tenth of ImageNet's"},
+            {"classifyd eval demo imagenette2/val", "A tree: val/n01440764/..., val/n02102040/..."},
+            {"classifyd eval resnet50 --limit 5000 imagenet/val", "A tenth of ImageNet's"},
             {NULL, NULL},
         },
     .run = run,

@@ -85,7 +85,7 @@ def read_json(done, status=0):
 @pytest.mark.parametrize("threads, batch", [(1, 1), (2, 3), (3, 8)])
 def test_a_tree(classifyd, tree, threads, batch):
     root, top1, top5, truth = tree
-    document = read_json(classifyd("eval", "--json", "-t", str(threads), "-b", str(batch), root))
+    document = read_json(classifyd("eval", "demo", "--json", "-t", str(threads), "-b", str(batch), root))
     assert document["images"] == 23
     assert document["top1"] == pytest.approx(top1 / 23, abs=1e-8)
     assert document["top5"] == pytest.approx(top5 / 23, abs=1e-8)
@@ -101,7 +101,7 @@ def test_a_tree(classifyd, tree, threads, batch):
 
 def test_the_text(classifyd, tree):
     root, top1, top5, _ = tree
-    done = classifyd("eval", root)
+    done = classifyd("eval", "demo", root)
     assert (done.status, done.err) == (0, "")
     assert f"\ntop-1   {100 * top1 / 23:.3f} %\ntop-5   {100 * top5 / 23:.3f} %\n" in done.out
 
@@ -112,7 +112,7 @@ def test_a_list(classifyd, images, tmp_path):
              for number, (path, ranks) in enumerate(images.items())]
     listed = folder / "list.tsv"
     listed.write_text("\n".join(lines[:4]) + "\n\n" + "\r\n".join(lines[4:]))
-    document = read_json(classifyd("eval", "--json", listed, cwd=tmp_path))
+    document = read_json(classifyd("eval", "demo", "--json", listed, cwd=tmp_path))
     assert document["images"] == 23
     assert document["top1"] == pytest.approx(8 / 23, abs=1e-8)
     assert document["top5"] == pytest.approx(16 / 23, abs=1e-8)
@@ -120,13 +120,13 @@ def test_a_list(classifyd, images, tmp_path):
 
 def test_a_limit_is_spread_evenly(classifyd, tree):
     root, *_ = tree
-    whole = read_json(classifyd("eval", "--json", root))
-    part = read_json(classifyd("eval", "--json", "--limit", "7", root))
+    whole = read_json(classifyd("eval", "demo", "--json", root))
+    part = read_json(classifyd("eval", "demo", "--json", "--limit", "7", root))
     assert part["images"] == 7
     assert len(part["classes"]) > 1
-    again = read_json(classifyd("eval", "--json", "--limit", "7", root))
+    again = read_json(classifyd("eval", "demo", "--json", "--limit", "7", root))
     assert again["top1"] == part["top1"] and again["classes"] == part["classes"]
-    more = read_json(classifyd("eval", "--json", "--limit", "1000", root))
+    more = read_json(classifyd("eval", "demo", "--json", "--limit", "1000", root))
     assert more["images"] == whole["images"]
 
 
@@ -136,13 +136,13 @@ def test_unreadable_images_are_listed_and_left_out(classifyd, tree):
     (some / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no")
     (some / "notes.txt").write_text("not an image, and not named like one")
     (some / ".hidden.jpg").write_bytes(b"")
-    document = read_json(classifyd("eval", "--json", root), 1)
+    document = read_json(classifyd("eval", "demo", "--json", root), 1)
     assert document["images"] == 23 and document["passed_over"] == 1
     assert document["top1"] == pytest.approx(top1 / 23, abs=1e-8)
     (broken,) = document["unreadable"]
     assert broken["file"] == str(some / "broken.jpg")
     assert broken["error"]["code"] == "not_decodable"
-    done = classifyd("eval", root)
+    done = classifyd("eval", "demo", root)
     assert done.status == 1
     assert done.err == f"classifyd eval: {some}/broken.jpg: {broken['error']['detail']}\n"
     assert "images  23, and 1 that could not be read" in done.out
@@ -158,7 +158,7 @@ def test_trees_that_are_none(classifyd, tmp_path, make, text):
     root = tmp_path / "set"
     root.mkdir()
     make(root)
-    done = classifyd("eval", root)
+    done = classifyd("eval", "demo", root)
     assert (done.status, done.out) == (1, "")
     assert text in done.err and done.err.count("\n") == 1
 
@@ -172,13 +172,13 @@ def test_trees_that_are_none(classifyd, tmp_path, make, text):
 ])
 def test_lists_that_are_none(classifyd, tmp_path, content, text):
     (tmp_path / "list").write_text(content)
-    done = classifyd("eval", tmp_path / "list")
+    done = classifyd("eval", "demo", tmp_path / "list")
     assert (done.status, done.out) == (1, "")
     assert text in done.err and done.err.count("\n") == 1
 
 
 def test_nothing_there(classifyd, tmp_path):
-    done = classifyd("eval", tmp_path / "nothing")
+    done = classifyd("eval", "demo", tmp_path / "nothing")
     assert (done.status, done.out) == (1, "")
     assert done.err == f"classifyd eval: {tmp_path}/nothing: No such file or directory\n"
 
@@ -186,5 +186,5 @@ def test_nothing_there(classifyd, tmp_path):
 def test_symbolic_links_in_a_circle(classifyd, tmp_path):
     (tmp_path / "set" / "3").mkdir(parents=True)
     (tmp_path / "set" / "3" / "up").symlink_to("..")
-    done = classifyd("eval", tmp_path / "set")
+    done = classifyd("eval", "demo", tmp_path / "set")
     assert done.status == 1 and "nested deeper" in done.err

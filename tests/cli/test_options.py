@@ -14,7 +14,7 @@ CASES = [
     (["classify", "--model=", "x"], "--model wants a value, not an empty one"),
     (["models", "resnet50"], 'one argument too many: "resnet50"'),
     (["inspect", "demo", "demo"], 'one argument too many: "demo"'),
-    (["eval"], "DIR|LIST is missing: a tree of one folder a class, or a list file"),
+    (["eval", "demo"], "DIR|LIST is missing: a tree of one folder a class, or a list file"),
     (["eval", "--limit", "0", "x"], '--limit wants a number from 1 to 2147483647, not "0"'),
     (["bench", "--batch", "1,0"], '--batch wants a number from 1 to 256, not "0"'),
     (["bench", "--batch", "1,,8"], '--batch wants a number from 1 to 256, not ""'),

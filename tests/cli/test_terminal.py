@@ -80,18 +80,18 @@ def test_progress(on_a_terminal, classifyd, sample, tmp_path):
     folder.mkdir(parents=True)
     for number in range(6):
         (folder / f"{number}.jpg").write_bytes(sample.read_bytes())
-    status, shown = on_a_terminal("eval", "--batch", "1", tmp_path / "set")
+    status, shown = on_a_terminal("eval", "demo", "--batch", "1", tmp_path / "set")
     assert status == 0
     assert re.search(r"\rdemo \[[█▉▊▋▌▍▎▏ ]+\] \d/6", shown)
     assert "6/6" in shown and "images/s" in shown
     line = shown.rpartition("\r\033[K")[2]
     assert line.startswith("model   demo")
-    assert classifyd("eval", tmp_path / "set", env={"TERM": "xterm"}).err == ""
+    assert classifyd("eval", "demo", tmp_path / "set", env={"TERM": "xterm"}).err == ""
 
 
 def test_progress_on_a_dumb_terminal(on_a_terminal, sample, tmp_path):
     folder = tmp_path / "set" / "207"
     folder.mkdir(parents=True)
     (folder / "a.jpg").write_bytes(sample.read_bytes())
-    _, shown = on_a_terminal("eval", tmp_path / "set", TERM="dumb")
+    _, shown = on_a_terminal("eval", "demo", tmp_path / "set", TERM="dumb")
     assert shown.startswith("model   demo")
