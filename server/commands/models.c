@@ -27,15 +27,29 @@ static void print_names(const struct library *library)
     }
 }
 
+/* A published number, "-" where it is not known. */
+static void format_published(double value, int decimals, const char *unit, char *ret_text,
+                             size_t size)
+{
+    if (value > 0)
+        (void)snprintf(ret_text, size, "%.*f%s", decimals, value, unit);
+    else
+        (void)snprintf(ret_text, size, "-");
+}
+
 static void print_entry(const struct terminal *terminal, const struct catalogue_entry *entry,
                         const char *path)
 {
-    char shown[512];
+    char shown[512], top1[32], top5[32], parameters[32], megabytes[32];
     terminal_clean(path ? path : "-", shown, sizeof shown);
-    printf("%s%-18s %-2s %s  %6.3f  %6.3f  %11" PRIu64 "  %5.1f MiB  %s%s\n",
+    format_published(entry->acc_at_1, 3, "", top1, sizeof top1);
+    format_published(entry->acc_at_5, 3, "", top5, sizeof top5);
+    format_published((double)entry->parameters, 0, "", parameters, sizeof parameters);
+    format_published((double)entry->size_mib_times_1000 / 1e3, 1, " MiB", megabytes,
+                     sizeof megabytes);
+    printf("%s%-18s %-2s %s  %6s  %6s  %11s  %9s  %s%s\n",
            terminal_colour(terminal, path ? TERMINAL_BOLD : TERMINAL_PLAIN), entry->model,
-           entry->weights, entry->is_default ? "*" : " ", entry->acc_at_1, entry->acc_at_5,
-           entry->parameters, (double)entry->size_mib_times_1000 / 1e3, shown,
+           entry->weights, entry->is_default ? "*" : " ", top1, top5, parameters, megabytes, shown,
            terminal_colour(terminal, TERMINAL_PLAIN));
 }
 

@@ -106,3 +106,19 @@ def read_until(terminal, ending):
     while ending not in shown:
         shown += os.read(terminal, 65536).decode()
     return shown
+
+
+def test_bash_completion_finds_the_file(tmp_path):
+    """Where it is installed, under the name that it is installed with."""
+    loader = "/usr/share/bash-completion/bash_completion"
+    if not os.path.exists(loader):
+        pytest.skip("bash-completion is not installed")
+    folder = tmp_path / "bash-completion" / "completions"
+    folder.mkdir(parents=True)
+    script = subprocess.run([BINARY, "help", "--format", "bash"], capture_output=True, check=True)
+    (folder / "classifyd.bash").write_bytes(script.stdout)
+    done = subprocess.run(
+        ["bash", "--norc", "-c", f"source {loader}; _completion_loader classifyd; complete -p classifyd"],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False)
+    assert done.stdout == "complete -o bashdefault -o default -F _classifyd classifyd\n"
