@@ -73,6 +73,10 @@ def test_models(complete):
         "classifyd classify --model=resnet50:V1", "classifyd classify --model=resnet50:V2"]
     assert complete("classifyd classify -m resnet50:V2") == ["classifyd classify -m resnet50:V2"]
     assert complete("classifyd inspect de") == ["classifyd inspect demo"]
+    assert complete("classifyd inspect demo ") == []
+    assert complete("classifyd eval -b 8 --json de") == ["classifyd eval -b 8 --json demo"]
+    assert complete("classifyd eval --batch 8 demo de") == []
+    assert complete("classifyd pull resnet18 resnet34:") == ["classifyd pull resnet18 resnet34:V1"]
 
 
 def test_files_are_left_to_the_shell(complete):

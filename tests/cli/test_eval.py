@@ -177,6 +177,13 @@ def test_lists_that_are_none(classifyd, tmp_path, content, text):
     assert text in done.err and done.err.count("\n") == 1
 
 
+def test_no_such_model(classifyd, tree):
+    root, *_ = tree
+    done = classifyd("eval", "resnet5", root)
+    assert (done.status, done.out) == (1, "")
+    assert "resnet50" in done.err and done.err.count("\n") == 1
+
+
 def test_nothing_there(classifyd, tmp_path):
     done = classifyd("eval", "demo", tmp_path / "nothing")
     assert (done.status, done.out) == (1, "")
