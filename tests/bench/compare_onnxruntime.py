@@ -68,7 +68,7 @@ def main():
     parser.add_argument("--batch", type=int, nargs="+", default=[8])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--turn", type=float, default=3, help="seconds a turn")
+    parser.add_argument("--turn", type=int, default=3, help="seconds a turn")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         onnx = os.path.join(folder, "model.onnx")
