@@ -305,23 +305,16 @@ static bool is_path(const char *name)
 }
 
 enum status model_source_init(const struct model_library *library, const char *name,
-                              struct model_source *ret_source, struct error *error)
+                              struct model_source *source, struct error *error)
 {
-    struct model_source source = {.recipe = recipe_imagenet};
-    enum status status;
+    *source = (struct model_source){.recipe = recipe_imagenet};
     if (strcmp(name, "demo") == 0)
-        status = open_demo(library, &source, error);
-    else if (strncmp(name, random_prefix, strlen(random_prefix)) == 0)
-        status = open_random(name + strlen(random_prefix), &source, error);
-    else if (is_path(name))
-        status = open_path(library, name, &source, error);
-    else
-        status = open_entry(library, name, &source, error);
-    if (status == STATUS_OK)
-        *ret_source = source;
-    else
-        model_source_fini(&source);
-    return status;
+        return open_demo(library, source, error);
+    if (strncmp(name, random_prefix, strlen(random_prefix)) == 0)
+        return open_random(name + strlen(random_prefix), source, error);
+    if (is_path(name))
+        return open_path(library, name, source, error);
+    return open_entry(library, name, source, error);
 }
 
 enum status model_source_settle_labels(const struct model_library *library, size_t classes,

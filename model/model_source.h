@@ -15,9 +15,10 @@ struct model_source {
     char *path;                  /* of model_source: a path, "embedded", "random" */
 };
 
-/* Resolves `name` as model_load says and opens the weights. Fails as model_load. */
+/* Resolves `name` as model_load says and opens the weights. Fails as model_load. To be ended with
+ * model_source_fini, also after a failure. */
 MUST_CHECK enum status model_source_init(const struct model_library *library, const char *name,
-                                         struct model_source *ret_source, struct error *error);
+                                         struct model_source *source, struct error *error);
 
 /* Makes `labels` fit a network of `classes`: ImageNet's or numbers where nothing was said. Fails
  * with STATUS_BAD_MODEL where as many were given as do not fit. */
@@ -25,7 +26,7 @@ MUST_CHECK enum status model_source_settle_labels(const struct model_library *li
                                                   size_t classes, struct model_source *source,
                                                   struct error *error);
 
-/* Accepts a zeroed or half-built struct. */
+/* Accepts a zeroed struct. */
 void model_source_fini(struct model_source *source);
 
 #endif

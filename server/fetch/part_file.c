@@ -85,13 +85,13 @@ enum status part_file_init(const char *path, void (*waiting)(void *user), void *
                            struct part_file *ret_part, struct error *error)
 {
     struct part_file part = {.fd = -1, .path = strdup(path)};
-    enum status status = STATUS_OK;
     if (asprintf(&part.part_path, "%s.part", path) < 0)
         part.part_path = NULL;
-    if (!part.path || !part.part_path)
-        status = error_set(error, STATUS_NO_MEMORY, "no memory for a path");
-    if (status == STATUS_OK)
-        status = checksum_create(&part.checksum, error);
+    if (!part.path || !part.part_path) {
+        part_file_fini(&part);
+        return error_set(error, STATUS_NO_MEMORY, "no memory for a path");
+    }
+    enum status status = checksum_create(&part.checksum, error);
     if (status == STATUS_OK)
         status = make_folders(part.part_path, error);
     if (status == STATUS_OK)
