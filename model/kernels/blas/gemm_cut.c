@@ -6,7 +6,7 @@ enum {
         384 << 10, /* of gathered pixels: they stay in the L2 until the product has read them */
     LEAST_STRIP_ROWS = 96, /* below, packing the weights once a strip costs too much */
     MOST_STRIP_ROWS = 960,
-    STRIPS_A_BATCH = 4,   /* so many at the least, where the rows allow: work for several cores */
+    STRIPS_A_BATCH = 8,   /* so many at the least, where the rows allow: work for several cores */
     BLOCK_CHANNELS = 256, /* of images with so few rows that strips alone do not give work enough */
     BLOCKS_BELOW_ROWS = 4 * LEAST_STRIP_ROWS,
     MICRO_CHANNELS = 16, /* of OpenBLAS's own tiles, or a multiple */
