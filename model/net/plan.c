@@ -167,13 +167,15 @@ static bool is_kept(const struct plan *plan, const struct tensor *tensor)
     return tensor == plan->feature_map || tensor == plan->pooled || tensor == plan->logits;
 }
 
-/* Whether anything reads `tensor` in step `from` or later. */
-static bool is_live(const struct plan *plan, const struct tensor *tensor, size_t from)
+/* The last step that reads `tensor`; SIZE_MAX where it is kept, 0 where nobody reads it. */
+static size_t last_use(const struct plan *plan, const struct tensor *tensor)
 {
-    bool found = is_kept(plan, tensor);
-    for (size_t i = from; i < plan->step_count && !found; i++)
-        found = reads(&plan->steps[i], tensor);
-    return found;
+    if (is_kept(plan, tensor))
+        return SIZE_MAX;
+    size_t step = plan->step_count - 1;
+    while (step > 0 && !reads(&plan->steps[step], tensor))
+        step--;
+    return step;
 }
 
 static bool is_placed(const struct plan *plan, const struct tensor *tensor, size_t step)
@@ -181,18 +183,6 @@ static bool is_placed(const struct plan *plan, const struct tensor *tensor, size
     for (size_t i = 0; i < step; i++)
         if (plan->steps[i].output == tensor)
             return true;
-    return false;
-}
-
-/* Whether a tensor that was written before `step` and lives in `buffer` is still needed at `step`.
- */
-static bool is_buffer_busy(const struct plan *plan, uint32_t buffer, size_t step)
-{
-    for (size_t i = 0; i < step; i++) {
-        const struct tensor *other = plan->steps[i].output;
-        if (other->buffer == buffer && is_live(plan, other, step))
-            return true;
-    }
     return false;
 }
 
@@ -206,12 +196,13 @@ static size_t image_bytes(const struct tensor *tensor)
 static enum status place_tensors(struct builder *builder)
 {
     struct plan *plan = builder->plan;
+    size_t busy_until[PLAN_MAX_BUFFERS] = {0}; /* the last step that reads the buffer's tenant */
     for (size_t i = 0; i < plan->step_count; i++) {
         struct tensor *output = builder->layer_tensor[plan->steps[i].layer];
         if (is_placed(plan, output, i))
             continue;
         uint32_t buffer = 0;
-        while (buffer < plan->buffer_count && is_buffer_busy(plan, buffer, i))
+        while (buffer < plan->buffer_count && busy_until[buffer] >= i)
             buffer++;
         if (buffer == PLAN_MAX_BUFFERS)
             return error_set(builder->error, STATUS_INTERNAL,
@@ -220,6 +211,7 @@ static enum status place_tensors(struct builder *builder)
         if (buffer == plan->buffer_count)
             plan->buffer_count++;
         output->buffer = buffer;
+        busy_until[buffer] = last_use(plan, output);
         if (image_bytes(output) > plan->buffer_image_bytes[buffer])
             plan->buffer_image_bytes[buffer] = image_bytes(output);
     }
