@@ -30,7 +30,10 @@ static enum status load_engine(const struct model_options *options, struct model
     engine.input_px = recipe->crop_px;
     memcpy(engine.mean, recipe->mean, sizeof engine.mean);
     memcpy(engine.std, recipe->std, sizeof engine.std);
-    return engine_create(model->graph, &engine, &model->engine, error);
+    enum status status = engine_create(model->graph, &engine, &model->engine, error);
+    if (status == STATUS_BAD_MODEL)
+        error_prefix(error, "%s", model->source.path);
+    return status;
 }
 
 enum status model_load(const struct model_library *library, const char *name,

@@ -35,9 +35,9 @@ size_t topk_select(const float *logits, size_t classes, size_t k, struct topk_en
     size_t count = 0;
     for (uint32_t class_id = 0; class_id < classes && k > 0; class_id++)
         insert(logits, class_id, ret_entries, &count, k);
-    if (count == 0)
+    if (count == 0 || !isfinite(logits[ret_entries[0].class_id]))
         return 0;
-    double largest = (double)rank_of(logits[ret_entries[0].class_id]);
+    double largest = (double)logits[ret_entries[0].class_id];
     double sum = 0;
     for (size_t i = 0; i < classes; i++)
         sum += exp((double)rank_of(logits[i]) - largest);

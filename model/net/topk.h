@@ -12,8 +12,9 @@ struct topk_entry {
 };
 
 /* Writes min(k, classes) entries, largest probability first, ties by the lower class_id, and
- * returns how many. `logits` is [classes]; a NaN counts as the smallest value. Any thread;
- * allocates nothing. */
+ * returns how many: none where the largest logit is not finite, since weights that overflow have no
+ * answer. `logits` is [classes]; a NaN counts as the smallest value. Any thread; allocates nothing.
+ */
 size_t topk_select(const float *logits, size_t classes, size_t k, struct topk_entry *ret_entries);
 
 #endif

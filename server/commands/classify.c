@@ -95,6 +95,9 @@ static enum status answer_image(struct session *session, struct answer *answer)
     answer->prediction_count =
         topk_select(session->logits, engine_classes(model_engine(session->model)), session->top_k,
                     session->entries);
+    if (answer->prediction_count == 0)
+        return error_set(&answer->error, STATUS_BAD_MODEL,
+                         "the network's answer is not a number: its values overflow float32");
     answer->predictions = session->entries;
     uint64_t end_us = clock_now_us();
     answer->times = (struct answer_times){.decode_us = times.decode_us,

@@ -99,7 +99,7 @@ static void count_answer(struct worker *worker, size_t image, const float *logit
     size_t count = topk_select(logits, engine_classes(model_engine(shared->model)), TOP, entries);
     struct evaluation_count *counted = &worker->classes[truth];
     counted->images++;
-    counted->top1 += entries[0].class_id == truth;
+    counted->top1 += count > 0 && entries[0].class_id == truth;
     for (size_t i = 0; i < count; i++)
         counted->top5 += entries[i].class_id == truth;
 }

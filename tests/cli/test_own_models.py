@@ -91,6 +91,19 @@ def test_labels_must_fit_the_network(classifyd, network, sample, tmp_path):
     assert f"{path}: 9 labels for a network of 10 classes" in done.err
 
 
+def test_values_that_are_no_numbers(classifyd, network, sample, tmp_path):
+    path = tmp_path / "overflow.pth"
+    huge = torch.full_like(network.state_dict()["fc.weight"], 3e38)
+    torch.save({**network.state_dict(), "fc.weight": huge}, path)
+    done = classify(classifyd, sample, "--model", path)
+    assert done.status == 1
+    assert json.loads(done.out)["error"]["code"] == "bad_model"
+    torch.save({**network.state_dict(), "fc.weight": huge * float("inf")}, path)
+    done = classify(classifyd, sample, "--model", path)
+    assert (done.status, done.out) == (1, "")
+    assert f"{path}: fc.weight: element 0 is not a finite number" in done.err
+
+
 def test_without_labels_classes_have_numbers(classifyd, network, sample, tmp_path):
     path = tmp_path / "plain.pth"
     torch.save(network.state_dict(), path)

@@ -61,6 +61,18 @@ static void nan_is_never_an_answer_beside_a_number(void **state)
     assert_float_equal(entries[0].probability, 1.0, 0);
 }
 
+static void numbers_that_overflow_are_no_answer(void **state)
+{
+    (void)state;
+    const float infinite[] = {0.0f, INFINITY, 1.0f}, nans[] = {NAN, NAN, NAN},
+                least[] = {-INFINITY, 2.0f, NAN};
+    struct topk_entry entries[3];
+    assert_int_equal(topk_select(infinite, 3, 3, entries), 0);
+    assert_int_equal(topk_select(nans, 3, 3, entries), 0);
+    assert_int_equal(topk_select(least, 3, 1, entries), 1);
+    assert_int_equal(entries[0].class_id, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -69,6 +81,7 @@ int main(void)
         cmocka_unit_test(large_logits_do_not_overflow),
         cmocka_unit_test(k_is_cut_to_the_classes),
         cmocka_unit_test(nan_is_never_an_answer_beside_a_number),
+        cmocka_unit_test(numbers_that_overflow_are_no_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
