@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "model/base/alloc.h"
 #include "model/net/weights_safetensors.h"
 #include "model/net/weights_table.h"
 #include "model/net/weights_torch.h"
@@ -27,7 +28,7 @@ static void describe(struct span bytes, struct error *error)
                 "neither a safetensors file nor a PyTorch state dict: begins with%s", hex);
 }
 
-enum status weights_parse(struct span bytes, struct weights **ret_weights, struct error *error)
+static enum status parse(struct span bytes, struct weights **ret_weights, struct error *error)
 {
     uint64_t length = 0;
     (void)span_read_le(bytes, 0, 8, &length);
@@ -42,6 +43,35 @@ enum status weights_parse(struct span bytes, struct weights **ret_weights, struc
         return weights_torch_parse_legacy(bytes, ret_weights, error);
     describe(bytes, error);
     return STATUS_BAD_MODEL;
+}
+
+/* Tensors may share a storage, but a small file of many views of one would ask for any amount of
+ * memory when they are copied. An element has a byte at least, so without views none is refused. */
+static enum status check_sharing(const struct weights *weights, struct span bytes,
+                                 struct error *error)
+{
+    size_t elements = 0;
+    for (size_t i = 0; i < weights->count; i++)
+        if (!checked_add(elements, weights->tensors[i].count, &elements))
+            elements = SIZE_MAX;
+    if (elements <= bytes.size)
+        return STATUS_OK;
+    return error_set(error, STATUS_UNSUPPORTED,
+                     "its tensors share their storage: %zu elements in a file of %zu bytes",
+                     elements, bytes.size);
+}
+
+enum status weights_parse(struct span bytes, struct weights **ret_weights, struct error *error)
+{
+    struct weights *weights = NULL;
+    enum status status = parse(bytes, &weights, error);
+    if (status == STATUS_OK)
+        status = check_sharing(weights, bytes, error);
+    if (status == STATUS_OK)
+        *ret_weights = weights;
+    else
+        weights_table_destroy(weights);
+    return status;
 }
 
 enum status weights_open(const char *path, struct weights **ret_weights, struct error *error)

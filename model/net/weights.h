@@ -35,7 +35,8 @@ struct weights;
 
 /* Maps and reads the file at `path`. Fails with STATUS_NOT_FOUND, STATUS_IO, STATUS_BAD_MODEL
  * (broken; the text names the place: byte offset, tensor, opcode), STATUS_UNSUPPORTED (a global or
- * type that is not read, by name). Returns owned; it keeps the file mapped. */
+ * type that is not read, by name; more elements than the file has bytes, shared between tensors).
+ * Returns owned; it keeps the file mapped. */
 MUST_CHECK enum status weights_open(const char *path, struct weights **ret_weights,
                                     struct error *error);
 
