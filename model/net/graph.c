@@ -186,7 +186,8 @@ static int append_shortcut(struct reader *reader, const struct block *block, uin
     char name[64], bn_name[64];
     block_name(block, "downsample.0", name, sizeof name);
     block_name(block, "downsample.1", bn_name, sizeof bn_name);
-    bool is_needed = block->stride_px != 1 || block->in_channels != out_channels;
+    bool is_needed =
+        block->stride_px != 1 || (out_channels != ANY && block->in_channels != out_channels);
     if (!is_needed && !has_tensor(reader, name, "weight"))
         return block->input;
     return append_conv(reader, block->input,
@@ -198,12 +199,16 @@ static int append_shortcut(struct reader *reader, const struct block *block, uin
                                             .stride_px = block->stride_px});
 }
 
-/* The out channels of tensor `part` of the block, for the shortcut, which comes before it; ANY
+/* The out channels of tensor `part` of the block, for the shortcut, which comes before it: those of
+ * the block's input where a later block of a stage has no projection, else what the file has; ANY
  * where the tensor is missing or odd (its own reading tells). */
 static uint32_t peek_out_channels(const struct reader *reader, const struct block *block,
                                   const char *part)
 {
     char name[64], full[96];
+    block_name(block, "downsample.0", name, sizeof name);
+    if (block->index > 0 && !has_tensor(reader, name, "weight"))
+        return block->in_channels;
     block_name(block, part, name, sizeof name);
     snprintf(full, sizeof full, "%s.weight", name);
     const struct weights_tensor *tensor = weights_find(reader->weights, full);

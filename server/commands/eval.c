@@ -93,7 +93,7 @@ static void print_text(const struct trial *trial)
     if (evaluation->unreadable)
         printf(", and %zu that could not be read", evaluation->unreadable);
     if (trial->dataset.passed_over)
-        printf(", and %zu files that are no images by their name", trial->dataset.passed_over);
+        printf(", and %zu passed over as no images by their name", trial->dataset.passed_over);
     printf("\n%stop-1   %.3f %%\ntop-5   %.3f %%%s\n", terminal_colour(&terminal, TERMINAL_BOLD),
            100 * share(all->top1, all->images), 100 * share(all->top5, all->images),
            terminal_colour(&terminal, TERMINAL_PLAIN));

@@ -134,63 +134,80 @@ static struct weights *changed(const struct weights *weights, const char *name, 
     return copy;
 }
 
+static const struct {
+    const char *name;
+    unsigned rank;
+    uint64_t shape[4];
+    enum status status;
+    const char *text;
+} misfits[] = {
+    {"conv1.weight",
+     4,
+     {64, 3, 3, 3},
+     STATUS_BAD_MODEL,
+     "conv1.weight: shape [64, 3, 3, 3] found, [any, 3, 7, 7] expected"},
+    {"layer1.0.conv2.weight",
+     4,
+     {64, 63, 3, 3},
+     STATUS_BAD_MODEL,
+     "layer1.0.conv2.weight: shape [64, 63, 3, 3] found, [64, 64, 3, 3] expected"},
+    {"layer1.0.conv2.weight",
+     0,
+     {0},
+     STATUS_BAD_MODEL,
+     "layer1.0.conv2.weight: missing, expected with shape [any, 64, 3, 3]"},
+    {"layer1.1.conv2.weight",
+     0,
+     {0},
+     STATUS_BAD_MODEL,
+     "layer1.1.conv2.weight: missing, expected with shape [64, 64, 3, 3]"},
+    {"layer1.1.conv2.weight",
+     4,
+     {60, 64, 3, 3},
+     STATUS_BAD_MODEL,
+     "layer1.1.conv2.weight: shape [60, 64, 3, 3] found, [64, 64, 3, 3] expected"},
+    {"layer2.0.downsample.0.weight",
+     0,
+     {0},
+     STATUS_BAD_MODEL,
+     "layer2.0.downsample.0.weight: missing, expected with shape [128, 64, 1, 1]"},
+    {"layer1.1.bn2.running_var",
+     1,
+     {63},
+     STATUS_BAD_MODEL,
+     "layer1.1.bn2.running_var: shape [63] found, [64] expected"},
+    {"fc.weight",
+     2,
+     {10, 100},
+     STATUS_BAD_MODEL,
+     "fc.weight: shape [10, 100] found, [any, 512] expected"},
+    {"fc.bias", 0, {0}, STATUS_BAD_MODEL, "fc.bias: missing, expected with shape [10]"},
+    {"layer9.0.extra",
+     1,
+     {3},
+     STATUS_BAD_MODEL,
+     "layer9.0.extra: shape [3] found, but no layer of a torchvision ResNet (resnet18) has a "
+     "tensor of that name"},
+    {"conv1.weight",
+     0,
+     {0},
+     STATUS_UNSUPPORTED,
+     "not a torchvision ResNet: no tensor conv1.weight among the "},
+};
+
 static void what_does_not_fit_is_named(void **state)
 {
     (void)state;
-    static const struct {
-        const char *name;
-        unsigned rank;
-        uint64_t shape[4];
-        enum status status;
-        const char *text;
-    } cases[] = {
-        {"conv1.weight",
-         4,
-         {64, 3, 3, 3},
-         STATUS_BAD_MODEL,
-         "conv1.weight: shape [64, 3, 3, 3] found, [any, 3, 7, 7] expected"},
-        {"layer1.0.conv2.weight",
-         4,
-         {64, 63, 3, 3},
-         STATUS_BAD_MODEL,
-         "layer1.0.conv2.weight: shape [64, 63, 3, 3] found, [64, 64, 3, 3] expected"},
-        {"layer2.0.downsample.0.weight",
-         0,
-         {0},
-         STATUS_BAD_MODEL,
-         "layer2.0.downsample.0.weight: missing, expected with shape [128, 64, 1, 1]"},
-        {"layer1.1.bn2.running_var",
-         1,
-         {63},
-         STATUS_BAD_MODEL,
-         "layer1.1.bn2.running_var: shape [63] found, [64] expected"},
-        {"fc.weight",
-         2,
-         {10, 100},
-         STATUS_BAD_MODEL,
-         "fc.weight: shape [10, 100] found, [any, 512] expected"},
-        {"fc.bias", 0, {0}, STATUS_BAD_MODEL, "fc.bias: missing, expected with shape [10]"},
-        {"layer9.0.extra",
-         1,
-         {3},
-         STATUS_BAD_MODEL,
-         "layer9.0.extra: shape [3] found, but no layer of a torchvision ResNet (resnet18) has a "
-         "tensor of that name"},
-        {"conv1.weight",
-         0,
-         {0},
-         STATUS_UNSUPPORTED,
-         "not a torchvision ResNet: no tensor conv1.weight among the "},
-    };
     struct weights *weights = random_weights("resnet18", 10);
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct weights *other = changed(weights, cases[i].name, cases[i].rank, cases[i].shape);
+    for (size_t i = 0; i < sizeof misfits / sizeof *misfits; i++) {
+        struct weights *other =
+            changed(weights, misfits[i].name, misfits[i].rank, misfits[i].shape);
         struct graph *graph = NULL;
         struct error error = {0};
-        assert_int_equal(graph_create(other, &graph, &error), cases[i].status);
+        assert_int_equal(graph_create(other, &graph, &error), misfits[i].status);
         assert_null(graph);
-        if (strncmp(error.text, cases[i].text, strlen(cases[i].text)) != 0)
-            fail_msg("'%s' said, '%s' expected", error.text, cases[i].text);
+        if (strncmp(error.text, misfits[i].text, strlen(misfits[i].text)) != 0)
+            fail_msg("'%s' said, '%s' expected", error.text, misfits[i].text);
         weights_destroy(other);
     }
     weights_destroy(weights);
