@@ -89,6 +89,11 @@ uint32_t engine_input_px(const struct engine *engine)
     return engine->input_px;
 }
 
+bool engine_is_locked(const struct engine *engine)
+{
+    return engine->is_locked;
+}
+
 size_t engine_slot_bytes(const struct engine *engine, enum tensor_type type)
 {
     size_t values = (size_t)engine->input_px * engine->input_px * 3;

@@ -53,6 +53,8 @@ uint32_t engine_classes(const struct engine *engine);
 uint32_t engine_features(const struct engine *engine);   /* channels of the pooled features */
 uint32_t engine_feature_px(const struct engine *engine); /* side of the last feature map */
 uint32_t engine_input_px(const struct engine *engine);
+/* Whether options.lock_memory asked for page-locked memory. */
+bool engine_is_locked(const struct engine *engine);
 size_t engine_slot_bytes(const struct engine *engine, enum tensor_type type); /* slack included */
 const struct kernel_set *engine_kernel_set(const struct engine *engine);
 const struct plan *engine_plan(const struct engine *engine); /* borrowed; what runs, step by step */

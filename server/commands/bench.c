@@ -4,6 +4,7 @@
 
 #include "model/base/alloc.h"
 #include "model/base/clock.h"
+#include "model/net/slot_block.h"
 #include "server/commands/command_table.h"
 #include "server/commands/library.h"
 #include "server/commands/terminal.h"
@@ -28,7 +29,7 @@ struct bench {
     const struct model *model;
     uint64_t image_macs;
     uint64_t duration_us;
-    uint8_t *pixels;         /* a slot an image of the largest batch: noise, not zeros */
+    struct slot_block block; /* a slot an image of the largest batch: noise, not zeros */
     struct step_slot *slots; /* [largest batch] */
     uint64_t *times_us;      /* [MAX_RUNS] */
 };
@@ -89,16 +90,17 @@ static enum status bench_init(struct bench *bench, const struct command_call *ca
                             .model = model,
                             .image_macs = count_macs(model),
                             .duration_us = (uint64_t)seconds * 1000000};
-    size_t slot_bytes = engine_slot_bytes(model_engine(model), TENSOR_U8);
     size_t largest = largest_batch(call);
-    bench->pixels = alloc_array(largest, slot_bytes, SIZE_MAX);
     bench->slots = alloc_array(largest, sizeof *bench->slots, SIZE_MAX);
     bench->times_us = alloc_array(MAX_RUNS, sizeof *bench->times_us, SIZE_MAX);
-    if (!bench->pixels || !bench->slots || !bench->times_us)
+    if (!bench->slots || !bench->times_us)
         return error_set(error, STATUS_NO_MEMORY, "no memory for %zu images", largest);
-    fill_noise(bench->pixels, largest * slot_bytes);
+    enum status status = slot_block_init(model_engine(model), largest, &bench->block, error);
+    if (status)
+        return status;
+    fill_noise(bench->block.memory.data, bench->block.memory.size_bytes);
     for (size_t i = 0; i < largest; i++)
-        bench->slots[i] = (struct step_slot){TENSOR_U8, bench->pixels + i * slot_bytes};
+        bench->slots[i] = slot_block_slot(&bench->block, i);
     return STATUS_OK;
 }
 
@@ -106,7 +108,7 @@ static void bench_fini(struct bench *bench)
 {
     free(bench->times_us);
     free(bench->slots);
-    free(bench->pixels);
+    slot_block_fini(&bench->block);
 }
 
 /* Runs until the time is over, and not less than MIN_RUNS times; the first run, which touches the

@@ -6,6 +6,7 @@
 #include "model/base/clock.h"
 #include "model/image/decode.h"
 #include "model/image/prepare.h"
+#include "model/net/slot_block.h"
 #include "server/answer.h"
 #include "server/commands/command_table.h"
 #include "server/commands/image_file.h"
@@ -27,8 +28,8 @@ struct session {
     struct model *model;
     struct engine_scratch *scratch;
     struct image_prepare_options prepare;
-    uint8_t *slot;
-    float *logits; /* [classes] */
+    struct slot_block slots; /* one */
+    float *logits;           /* [classes] */
     struct topk_entry *entries;
     size_t top_k;
     struct terminal terminal;
@@ -57,11 +58,13 @@ static enum status session_init(struct session *session, const struct command_ca
                                        .resize_px = recipe->resize_px,
                                        .crop_px = recipe->crop_px,
                                        .orient = !command_flag(call, "no-orientation")};
-    session->slot = alloc_array(engine_slot_bytes(engine, TENSOR_U8), 1, SIZE_MAX);
     session->logits = alloc_array(engine_classes(engine), sizeof(float), SIZE_MAX);
     session->entries = alloc_array(session->top_k, sizeof *session->entries, SIZE_MAX);
-    if (!session->slot || !session->logits || !session->entries)
+    if (!session->logits || !session->entries)
         return error_set(error, STATUS_NO_MEMORY, "no memory for an image");
+    status = slot_block_init(engine, 1, &session->slots, error);
+    if (status)
+        return status;
     return engine_scratch_create(engine, 1, command_threads(call), &session->scratch, error);
 }
 
@@ -70,7 +73,7 @@ static void session_fini(struct session *session)
     engine_scratch_destroy(session->scratch);
     free(session->entries);
     free(session->logits);
-    free(session->slot);
+    slot_block_fini(&session->slots);
     model_destroy(session->model);
     library_fini(&session->library);
 }
@@ -83,13 +86,14 @@ static enum status answer_image(struct session *session, struct answer *answer)
     struct image_prepare_times times = {0};
     enum status status = image_file_read(answer->file, &data, &size, &answer->error);
     if (!status)
-        status = image_prepare(&session->prepare, (struct span){data, size}, session->slot,
-                               &answer->info, &times, &answer->error);
+        status = image_prepare(&session->prepare, (struct span){data, size},
+                               slot_block_pixels(&session->slots, 0), &answer->info, &times,
+                               &answer->error);
     free(data);
     if (status)
         return status;
     uint64_t run_us = clock_now_us();
-    struct step_slot slot = {TENSOR_U8, session->slot};
+    struct step_slot slot = slot_block_slot(&session->slots, 0);
     struct engine_outputs outputs = {.logits = session->logits};
     engine_run(model_engine(session->model), session->scratch, 1, &slot, &outputs);
     answer->prediction_count =

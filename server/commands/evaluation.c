@@ -6,6 +6,7 @@
 #include "model/base/alloc.h"
 #include "model/base/clock.h"
 #include "model/image/prepare.h"
+#include "model/net/slot_block.h"
 #include "server/commands/image_file.h"
 
 enum { TOP = 5 };
@@ -30,7 +31,7 @@ struct worker {
     pthread_t thread;
     bool is_started;
     struct engine_scratch *scratch;
-    uint8_t *pixels;                  /* [batch, slot bytes] */
+    struct slot_block slots;          /* [batch] */
     float *logits;                    /* [batch, classes] */
     size_t *images;                   /* [batch], indices of those that were readable */
     struct evaluation_count *classes; /* [classes] */
@@ -43,12 +44,14 @@ static enum status worker_init(struct worker *worker, struct shared *shared, str
     *worker = (struct worker){.shared = shared};
     if (!checked_mul(batch, classes, &logits))
         return error_set(error, STATUS_NO_MEMORY, "no memory for %zu images", batch);
-    worker->pixels = alloc_array(batch, engine_slot_bytes(engine, TENSOR_U8), SIZE_MAX);
     worker->logits = alloc_array(logits, sizeof *worker->logits, SIZE_MAX);
     worker->images = alloc_array(batch, sizeof *worker->images, SIZE_MAX);
     worker->classes = alloc_array(classes, sizeof *worker->classes, SIZE_MAX);
-    if (!worker->pixels || !worker->logits || !worker->images || !worker->classes)
+    if (!worker->logits || !worker->images || !worker->classes)
         return error_set(error, STATUS_NO_MEMORY, "no memory for %zu images a thread", batch);
+    enum status status = slot_block_init(engine, batch, &worker->slots, error);
+    if (status)
+        return status;
     return engine_scratch_create(engine, batch, 1, &worker->scratch, error);
 }
 
@@ -58,7 +61,7 @@ static void worker_fini(struct worker *worker)
     free(worker->classes);
     free(worker->images);
     free(worker->logits);
-    free(worker->pixels);
+    slot_block_fini(&worker->slots);
 }
 
 /* Where there is no memory even to keep an error. */
@@ -110,13 +113,12 @@ static void classify_batch(struct worker *worker, size_t first, size_t last,
 {
     struct shared *shared = worker->shared;
     const struct engine *engine = model_engine(shared->model);
-    size_t slot_bytes = engine_slot_bytes(engine, TENSOR_U8), readable = 0;
+    size_t readable = 0;
     for (size_t image = first; image < last; image++) {
-        uint8_t *slot = worker->pixels + readable * slot_bytes;
         /* gcc-suppress analyzer-malloc-leak; it takes errors[image] for the same at every turn */
-        if (!prepare_image(shared, image, slot))
+        if (!prepare_image(shared, image, slot_block_pixels(&worker->slots, readable)))
             continue;
-        slots[readable] = (struct step_slot){TENSOR_U8, slot};
+        slots[readable] = slot_block_slot(&worker->slots, readable);
         worker->images[readable++] = image;
     }
     if (readable == 0)
