@@ -144,6 +144,33 @@ static void the_observer_sees_every_step(void **state)
     engine_scratch_observe(fixture->scratch, (struct engine_observer){0});
 }
 
+/* Two segments, the second nested once more, with other numbers of images a pass: the same bits. */
+static void nested_segments_run_every_step_for_every_image(void **state)
+{
+    struct fixture *fixture = *state;
+    float expected[BATCH][CLASSES], found[BATCH][CLASSES] = {{0}};
+    engine_run(fixture->engine, fixture->scratch, BATCH, fixture->slots,
+               &(struct engine_outputs){.logits = expected[0]});
+    struct engine *engine = make_engine(options);
+    /* Nobody nests yet, so the test does; the plan is immutable for everyone else. */
+    struct plan *plan = (struct plan *)(uintptr_t)engine_plan(engine);
+    size_t half = plan->step_count / 2, rest = plan->step_count - half;
+    const struct plan_segment inner = {
+        .first_step = half, .step_count = rest, .images_per_pass = 1};
+    const struct plan_segment children[] = {
+        {.first_step = 0, .step_count = half, .images_per_pass = 2},
+        {.children = &inner, .child_count = 1},
+    };
+    plan->root = (struct plan_segment){.children = children, .child_count = 2};
+    struct engine_scratch *scratch = NULL;
+    assert_int_equal(engine_scratch_create(engine, BATCH, 2, &scratch, NULL), STATUS_OK);
+    engine_run(engine, scratch, BATCH, fixture->slots,
+               &(struct engine_outputs){.logits = found[0]});
+    assert_memory_equal(found, expected, sizeof found);
+    engine_scratch_destroy(scratch);
+    engine_destroy(engine);
+}
+
 static void unknown_kernels_are_refused(void **state)
 {
     (void)state;
@@ -180,6 +207,7 @@ int main(void)
         cmocka_unit_test(slots_of_bytes_and_of_floats_agree),
         cmocka_unit_test(outputs_belong_together),
         cmocka_unit_test(the_observer_sees_every_step),
+        cmocka_unit_test(nested_segments_run_every_step_for_every_image),
         cmocka_unit_test(unknown_kernels_are_refused),
         cmocka_unit_test(an_input_that_is_too_small_is_refused),
     };
