@@ -83,11 +83,10 @@ static enum status visit_folder(struct dataset *dataset, const char *folder, vis
         struct stat info;
         if (!path)
             status = no_memory(error);
-        else if (stat(path, &info) != 0)
-            status = error_set(error, STATUS_IO, "%s: %s", path, strerror(errno));
         else {
-            status =
-                visit(dataset, path, entries[i]->d_name, S_ISDIR(info.st_mode), context, error);
+            /* What cannot be looked at, a broken link say, is told when it is read as an image. */
+            bool is_folder = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+            status = visit(dataset, path, entries[i]->d_name, is_folder, context, error);
             path = NULL; /* taken */
         }
         free(path);

@@ -41,6 +41,10 @@ static enum status trial_run(struct trial *trial, struct error *error)
     int64_t limit;
     if (command_integer(call, "limit", &limit))
         dataset_thin(&trial->dataset, (size_t)limit);
+    /* A thread without a batch would hold memory for nothing. */
+    size_t batches = (trial->dataset.count + trial->batch - 1) / trial->batch;
+    if (trial->threads > batches)
+        trial->threads = (unsigned)batches;
     struct evaluation_options options = {.batch = trial->batch,
                                          .threads = trial->threads,
                                          .orient = !command_flag(call, "no-orientation"),

@@ -1,5 +1,6 @@
 /* classifyd models: the catalogue, and which of its files are on this machine. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,12 +74,18 @@ static void print_table(const struct library *library)
         folders);
 }
 
+/* A float's own digits, without those that it has not: 0.485, not 0.485000014. */
+static double shortest(float value)
+{
+    return round((double)value * 1e6) / 1e6;
+}
+
 static void put_numbers(struct json_doc *doc, struct json_node *into, const char *key,
                         const float values[3])
 {
     struct json_node *array = json_node_put_array(doc, into, key);
     for (size_t i = 0; i < 3; i++)
-        json_node_put_number(doc, array, NULL, (double)values[i]);
+        json_node_put_number(doc, array, NULL, shortest(values[i]));
 }
 
 static void put_entry(struct json_doc *doc, struct json_node *into, const struct library *library,

@@ -148,6 +148,20 @@ def test_unreadable_images_are_listed_and_left_out(classifyd, tree):
     assert "images  23, and 1 that could not be read" in done.out
 
 
+def test_a_broken_link_is_an_unreadable_image(classifyd, tree):
+    root = tree[0]
+    link = sorted(path for path in root.iterdir())[0] / "gone.jpg"
+    link.symlink_to("nowhere.jpg")
+    document = read_json(classifyd("eval", "demo", "--json", root), 1)
+    assert document["images"] == 23
+    assert [image["file"] for image in document["unreadable"]] == [str(link)]
+
+
+def test_no_more_threads_than_batches(classifyd, tree):
+    document = read_json(classifyd("eval", "demo", "--json", "--threads", "1000", "--batch", "8", tree[0]))
+    assert document["threads"] == 3  # 23 images
+
+
 @pytest.mark.parametrize("make, text", [
     (lambda root: None, "no images"),
     (lambda root: (root / "n99999999").mkdir(), 'no class "n99999999"'),
