@@ -1,0 +1,204 @@
+/* Pooling and the head against their definitions, worked out element by element in double; in
+ * images whose rows are padded, in any unit order, with canaries behind the output. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/kernels/kernels.h"
+
+enum { INPUT, OUTPUT, BUFFERS, IMAGES = 5, CANARY_FLOATS = 32 };
+
+static const float canary = -777.25f;
+
+struct fixture {
+    struct tensor tensors[BUFFERS];
+    float *memory[BUFFERS];
+    uint8_t *buffers[BUFFERS];
+    struct step step;
+};
+
+static struct tensor matrix(uint32_t side_px, uint32_t channels, uint32_t buffer)
+{
+    size_t pixels = side_px == 1 ? 1 : ((size_t)side_px * side_px + 11) / 12 * 12;
+    return (struct tensor){.type = TENSOR_F32,
+                           .height_px = side_px,
+                           .width_px = side_px,
+                           .channels = channels,
+                           .interleave = 1,
+                           .scale = 1.0f,
+                           .pixel_stride = channels,
+                           .row_stride = (size_t)side_px * channels,
+                           .image_stride = pixels * channels,
+                           .buffer = buffer};
+}
+
+static void setup(struct fixture *fixture, struct tensor input, struct tensor output,
+                  enum step_op op)
+{
+    *fixture = (struct fixture){.tensors = {input, output}};
+    for (unsigned i = 0; i < BUFFERS; i++) {
+        size_t count = IMAGES * fixture->tensors[i].image_stride + CANARY_FLOATS;
+        fixture->memory[i] = calloc(count, sizeof(float));
+        assert_non_null(fixture->memory[i]);
+        for (size_t k = 0; k < count; k++)
+            fixture->memory[i][k] = i == OUTPUT ? canary : sinf((float)k * 1.7f) - 0.5f;
+        fixture->buffers[i] = (uint8_t *)fixture->memory[i];
+    }
+    fixture->step = (struct step){
+        .op = op, .input = &fixture->tensors[INPUT], .output = &fixture->tensors[OUTPUT]};
+}
+
+static void drop(struct fixture *fixture)
+{
+    free(fixture->memory[INPUT]);
+    free(fixture->memory[OUTPUT]);
+}
+
+static void run(struct fixture *fixture, const struct step_weights *weights, size_t first_image,
+                size_t images)
+{
+    const struct kernel_set *generic = NULL;
+    assert_int_equal(kernels_choose("generic", &generic, NULL), STATUS_OK);
+    struct step *step = &fixture->step;
+    step->kernel = kernels_for_step(generic, step);
+    assert_true(step->kernel->supports(step));
+    void *packed = calloc(1, step->kernel->packed_bytes(step) + 1);
+    void *scratch = calloc(1, step->kernel->scratch_bytes(step) + 1);
+    assert_true(packed && scratch);
+    step->kernel->pack(step, weights, packed);
+    step->packed = packed;
+    const struct step_run run = {
+        .step = step, .buffers = fixture->buffers, .first_image = first_image, .images = images};
+    for (size_t unit = step->kernel->units(step, images); unit-- > 0;)
+        step->kernel->run(&run, unit, unit + 1, scratch);
+    free(packed);
+    free(scratch);
+}
+
+static float input_at(const struct fixture *fixture, size_t image, uint32_t y, uint32_t x,
+                      size_t channel)
+{
+    const struct tensor *input = &fixture->tensors[INPUT];
+    return tensor_row_f32(input, fixture->buffers, image, y)[x * input->pixel_stride + channel];
+}
+
+static void check_padding_and_canaries(const struct fixture *fixture, size_t first_image,
+                                       size_t images)
+{
+    const struct tensor *output = &fixture->tensors[OUTPUT];
+    size_t used = output->height_px * output->row_stride;
+    for (size_t image = 0; image < IMAGES; image++) {
+        bool is_written = image >= first_image && image < first_image + images;
+        const float *at = tensor_row_f32(output, fixture->buffers, image, 0);
+        for (size_t i = 0; i < output->image_stride; i++)
+            if (!is_written)
+                assert_true(at[i] == canary);
+            else if (i >= used)
+                assert_true(at[i] == 0.0f);
+    }
+    for (size_t i = 0; i < CANARY_FLOATS; i++)
+        assert_true(fixture->memory[OUTPUT][IMAGES * output->image_stride + i] == canary);
+}
+
+/* 3x3, stride 2, padding 1; all values below zero in a corner must not lose to the padding. */
+static void max_pooling(void **state)
+{
+    (void)state;
+    for (uint32_t side = 2; side < 16; side += 3) {
+        struct fixture fixture;
+        uint32_t out_px = (side + 2 - 3) / 2 + 1;
+        setup(&fixture, matrix(side, 20, INPUT), matrix(out_px, 20, OUTPUT), STEP_MAX_POOL);
+        fixture.step.kernel_px = 3;
+        fixture.step.stride_px = 2;
+        fixture.step.pad_px = 1;
+        for (size_t i = 0; i < IMAGES * fixture.tensors[INPUT].image_stride; i++)
+            fixture.memory[INPUT][i] -= 2.0f;
+        run(&fixture, NULL, 1, 3);
+        for (size_t image = 1; image < 4; image++)
+            for (uint32_t y = 0; y < out_px; y++)
+                for (uint32_t x = 0; x < out_px; x++)
+                    for (size_t c = 0; c < 20; c++) {
+                        float largest = -INFINITY;
+                        for (uint32_t in_y = y ? 2 * y - 1 : 0; in_y < 2 * y + 2 && in_y < side;
+                             in_y++)
+                            for (uint32_t in_x = x ? 2 * x - 1 : 0; in_x < 2 * x + 2 && in_x < side;
+                                 in_x++)
+                                largest = fmaxf(largest, input_at(&fixture, image, in_y, in_x, c));
+                        float found = tensor_row_f32(&fixture.tensors[OUTPUT], fixture.buffers,
+                                                     image, y)[x * 20 + c];
+                        assert_true(found == largest);
+                    }
+        check_padding_and_canaries(&fixture, 1, 3);
+        drop(&fixture);
+    }
+}
+
+static void average_pooling(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    setup(&fixture, matrix(7, 33, INPUT), matrix(1, 33, OUTPUT), STEP_AVERAGE_POOL);
+    run(&fixture, NULL, 2, 2);
+    for (size_t image = 2; image < 4; image++)
+        for (size_t c = 0; c < 33; c++) {
+            double sum = 0;
+            for (uint32_t y = 0; y < 7; y++)
+                for (uint32_t x = 0; x < 7; x++)
+                    sum += (double)input_at(&fixture, image, y, x, c);
+            float found = tensor_row_f32(&fixture.tensors[OUTPUT], fixture.buffers, image, 0)[c];
+            assert_true(fabs((double)found - sum / 49) < 1e-6);
+        }
+    check_padding_and_canaries(&fixture, 2, 2);
+    drop(&fixture);
+}
+
+/* More outputs than a strip, and a number that leaves part of one. */
+static void linear_layers(void **state)
+{
+    (void)state;
+    static const uint32_t widths[] = {1, 10, 128, 129, 300};
+    enum { IN = 70 };
+    for (size_t w = 0; w < sizeof widths / sizeof *widths; w++) {
+        uint32_t out = widths[w];
+        struct fixture fixture;
+        setup(&fixture, matrix(1, IN, INPUT), matrix(1, out, OUTPUT), STEP_LINEAR);
+        float *weight = calloc((size_t)out * IN, sizeof *weight), *bias = calloc(out, sizeof *bias);
+        assert_true(weight && bias);
+        for (size_t i = 0; i < (size_t)out * IN; i++)
+            weight[i] = cosf((float)i * 0.37f);
+        for (size_t o = 0; o < out; o++)
+            bias[o] = (float)o / 16.0f;
+        const struct step_weights weights = {weight, bias, NULL};
+        run(&fixture, &weights, 0, IMAGES);
+        for (size_t image = 0; image < IMAGES; image++)
+            for (size_t o = 0; o < out; o++) {
+                double sum = (double)bias[o];
+                for (size_t c = 0; c < IN; c++)
+                    sum += (double)weight[o * IN + c] * (double)input_at(&fixture, image, 0, 0, c);
+                float found =
+                    tensor_row_f32(&fixture.tensors[OUTPUT], fixture.buffers, image, 0)[o];
+                assert_true(fabs((double)found - sum) < 2e-5);
+            }
+        check_padding_and_canaries(&fixture, 0, IMAGES);
+        free(weight);
+        free(bias);
+        drop(&fixture);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(max_pooling),
+        cmocka_unit_test(average_pooling),
+        cmocka_unit_test(linear_layers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
