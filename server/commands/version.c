@@ -15,7 +15,7 @@ static void print_locked_memory(FILE *stream)
         (void)snprintf(text, sizeof text, "unlimited");
     else if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0)
         progress_format_bytes(limit.rlim_cur, text, sizeof text);
-    fprintf(stream, "locked memory  %s at most\n", text);
+    fprintf(stream, "locked memory  %s at most, more with CAP_IPC_LOCK\n", text);
 }
 
 void version_print(FILE *stream)
