@@ -40,7 +40,7 @@ static enum status read_all(int descriptor, uint8_t **ret_data, size_t *ret_size
         }
         if (size < capacity)
             continue;
-        capacity *= 2;
+        capacity = capacity <= IMAGE_FILE_MAX_BYTES / 2 ? 2 * capacity : IMAGE_FILE_MAX_BYTES + 1;
         uint8_t *grown = realloc(data, capacity);
         if (!grown)
             free(data);
