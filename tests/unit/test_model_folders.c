@@ -29,19 +29,19 @@ static void expect_list(const char *option, const char *const values[VARIABLES],
 static void home_holds_both_folders(void **state)
 {
     (void)state;
-    expect_list(NULL, (const char *[]){NULL, NULL, NULL, "/home/u"},
-                "/home/u/.local/share/classifyd/models:/home/u/.cache/torch/hub/checkpoints:"
+    expect_list(NULL, (const char *[]){NULL, NULL, NULL, "/users/u"},
+                "/users/u/.local/share/classifyd/models:/users/u/.cache/torch/hub/checkpoints:"
                 "/usr/local/share/classifyd/models");
 }
 
 static void variables_move_them(void **state)
 {
     (void)state;
-    expect_list(NULL, (const char *[]){NULL, "/data", NULL, "/home/u"},
-                "/data/classifyd/models:/home/u/.cache/torch/hub/checkpoints:"
+    expect_list(NULL, (const char *[]){NULL, "/data", NULL, "/users/u"},
+                "/data/classifyd/models:/users/u/.cache/torch/hub/checkpoints:"
                 "/usr/local/share/classifyd/models");
-    expect_list(NULL, (const char *[]){NULL, NULL, "/torch", "/home/u"},
-                "/home/u/.local/share/classifyd/models:/torch/hub/checkpoints:"
+    expect_list(NULL, (const char *[]){NULL, NULL, "/torch", "/users/u"},
+                "/users/u/.local/share/classifyd/models:/torch/hub/checkpoints:"
                 "/usr/local/share/classifyd/models");
     expect_list(NULL, (const char *[]){NULL, "/data", "/torch", NULL},
                 "/data/classifyd/models:/torch/hub/checkpoints:/usr/local/share/classifyd/models");
@@ -50,8 +50,8 @@ static void variables_move_them(void **state)
 static void empty_variables_are_unset_ones(void **state)
 {
     (void)state;
-    expect_list(NULL, (const char *[]){"", "", "", "/home/u"},
-                "/home/u/.local/share/classifyd/models:/home/u/.cache/torch/hub/checkpoints:"
+    expect_list(NULL, (const char *[]){"", "", "", "/users/u"},
+                "/users/u/.local/share/classifyd/models:/users/u/.cache/torch/hub/checkpoints:"
                 "/usr/local/share/classifyd/models");
     expect_list(NULL, (const char *[]){NULL, "/data", "/torch", ""},
                 "/data/classifyd/models:/torch/hub/checkpoints:/usr/local/share/classifyd/models");
@@ -60,10 +60,10 @@ static void empty_variables_are_unset_ones(void **state)
 static void option_comes_before_variable_before_home(void **state)
 {
     (void)state;
-    expect_list("/a:b", (const char *[]){"/c:/d", "/data", "/torch", "/home/u"}, "/a:b");
-    expect_list(NULL, (const char *[]){"/c:/d", "/data", "/torch", "/home/u"}, "/c:/d");
+    expect_list("/a:b", (const char *[]){"/c:/d", "/data", "/torch", "/users/u"}, "/a:b");
+    expect_list(NULL, (const char *[]){"/c:/d", "/data", "/torch", "/users/u"}, "/c:/d");
     /* An option is taken as it is, an empty one for no folders. */
-    expect_list("", (const char *[]){"/c:/d", "/data", "/torch", "/home/u"}, "");
+    expect_list("", (const char *[]){"/c:/d", "/data", "/torch", "/users/u"}, "");
 }
 
 static void expect_first(const char *folders, const char *expected)

@@ -152,8 +152,8 @@ static void line_is_not_drawn_too_often(void **state)
     const char *text;
     bool is_soon;
     do {
-        progress.drawn_us = clock_now_us();
-        uint64_t before_us = progress.drawn_us;
+        uint64_t before_us = clock_now_us() - 50000;
+        progress.drawn_us = before_us;
         progress_update(&progress, 2, 4);
         text = take_drawn();
         is_soon = clock_now_us() - before_us < 100000;
@@ -173,9 +173,9 @@ static void rate_and_time_are_of_our_own_work(void **state)
     const uint64_t start_us = clock_now_us() - 1000000000000;
     struct progress progress = begun(PROGRESS_IMAGES, 10);
     progress.start_us = start_us;
-    progress.first = 1000; /* count for no rate */
-    progress_update(&progress, 10001000, 0);
-    expect_drawn("\rimages 10001000  10.0 images/s\033[K");
+    progress.first = 5000000; /* count for no rate */
+    progress_update(&progress, 15000000, 0);
+    expect_drawn("\rimages 15000000  10.0 images/s\033[K");
 
     progress = begun(PROGRESS_IMAGES, 10);
     progress.start_us = start_us;
