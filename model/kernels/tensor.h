@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum tensor_type { TENSOR_U8, TENSOR_F32 };
 
@@ -47,6 +48,16 @@ static inline float *tensor_row_f32(const struct tensor *tensor, uint8_t *const 
 {
     float *origin = (float *)(void *)(buffers[tensor->buffer] + tensor->offset_bytes);
     return origin + image * tensor->image_stride + y * tensor->row_stride;
+}
+
+/* Zeroes the padding behind an image's last row, as the step that writes the tensor must. */
+static inline void tensor_clear_padding(const struct tensor *tensor, uint8_t *const *buffers,
+                                        size_t image)
+{
+    size_t used = tensor->height_px * tensor->row_stride;
+    if (tensor->halo_px == 0)
+        memset(tensor_row_f32(tensor, buffers, image, tensor->height_px), 0,
+               (tensor->image_stride - used) * sizeof(float));
 }
 
 #endif

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "model/kernels/generic/transpose_f32.h"
+
 /* Packed: bias [out], projection [projection channels, out], weight [kernel, kernel, in/groups,
  * out]: with the output channels innermost, the sum of one input value over all of them is one pass
  * over memory. */
@@ -45,12 +47,10 @@ static void pack(const struct step *step, const struct step_weights *weights, vo
     float *to = ret_packed;
     memcpy(to, weights->bias, out * sizeof *to);
     to += out;
-    for (size_t c = 0; c < projection_channels(step); c++)
-        for (size_t o = 0; o < out; o++)
-            *to++ = weights->projection[o * projection_channels(step) + c];
-    for (size_t k = 0; k < taps(step); k++)
-        for (size_t o = 0; o < out; o++)
-            *to++ = weights->weight[o * taps(step) + k];
+    if (step->projection)
+        transpose_f32(weights->projection, out, projection_channels(step), to);
+    to += projection_channels(step) * out;
+    transpose_f32(weights->weight, out, taps(step), to);
 }
 
 /* One pixel's sums over all output channels. */
@@ -119,14 +119,6 @@ static void finish(const struct step *step, const float *sums, const float *bias
     }
 }
 
-static void clear_padding(const struct tensor *tensor, uint8_t *const *buffers, size_t image)
-{
-    size_t used = tensor->height_px * tensor->row_stride;
-    if (tensor->halo_px == 0)
-        memset(tensor_row_f32(tensor, buffers, image, tensor->height_px), 0,
-               (tensor->image_stride - used) * sizeof(float));
-}
-
 static void run(const struct step_run *run, size_t first, size_t last, void *scratch)
 {
     const struct step *step = run->step;
@@ -149,7 +141,7 @@ static void run(const struct step_run *run, size_t first, size_t last, void *scr
                    row + x * output->pixel_stride);
         }
         if (y + 1 == output->height_px)
-            clear_padding(output, run->buffers, image);
+            tensor_clear_padding(output, run->buffers, image);
     }
 }
 

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "model/kernels/generic/transpose_f32.h"
+
 enum { RGB = 3 };
 
 /* Packed: bias [out], weight [kernel, kernel, 3, out]. */
@@ -29,10 +31,7 @@ static void pack(const struct step *step, const struct step_weights *weights, vo
     size_t out = step->output->channels;
     float *to = ret_packed;
     memcpy(to, weights->bias, out * sizeof *to);
-    to += out;
-    for (size_t k = 0; k < taps(step); k++)
-        for (size_t o = 0; o < out; o++)
-            *to++ = weights->weight[o * taps(step) + k];
+    transpose_f32(weights->weight, out, taps(step), to + out);
 }
 
 static size_t scratch_bytes(const struct step *step)
@@ -94,9 +93,8 @@ static void run(const struct step_run *run, size_t first, size_t last, void *scr
         float *row = tensor_row_f32(output, run->buffers, run->first_image + slot, y);
         for (uint32_t x = 0; x < output->width_px; x++)
             run_pixel(step, &run->slots[slot], y, x, row + x * output->pixel_stride);
-        if (y + 1 == output->height_px && output->halo_px == 0)
-            memset(row + output->row_stride, 0,
-                   (output->image_stride - output->height_px * output->row_stride) * sizeof *row);
+        if (y + 1 == output->height_px)
+            tensor_clear_padding(output, run->buffers, run->first_image + slot);
     }
 }
 

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "model/kernels/generic/transpose_f32.h"
+
 enum {
     STRIP = 128, /* output channels a unit: its sums for IMAGES images fit the first cache */
     IMAGES = 4,
@@ -27,10 +29,7 @@ static void pack(const struct step *step, const struct step_weights *weights, vo
     size_t out = step->output->channels, in = step->input->channels;
     float *to = ret_packed;
     memcpy(to, weights->bias, out * sizeof *to);
-    to += out;
-    for (size_t c = 0; c < in; c++)
-        for (size_t o = 0; o < out; o++)
-            *to++ = weights->weight[o * in + c];
+    transpose_f32(weights->weight, out, in, to + out);
 }
 
 static size_t scratch_bytes(const struct step *step)

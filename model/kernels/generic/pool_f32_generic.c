@@ -72,9 +72,8 @@ static void run_max(const struct step_run *run, size_t first, size_t last, void 
         float *row = tensor_row_f32(output, run->buffers, image, y);
         for (uint32_t x = 0; x < output->width_px; x++)
             run_max_pixel(run, image, y, x, row + x * output->pixel_stride);
-        if (y + 1 == output->height_px && output->halo_px == 0)
-            memset(row + output->row_stride, 0,
-                   (output->image_stride - output->height_px * output->row_stride) * sizeof *row);
+        if (y + 1 == output->height_px)
+            tensor_clear_padding(output, run->buffers, image);
     }
 }
 
