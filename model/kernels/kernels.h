@@ -74,6 +74,7 @@ struct kernel {
     const char *name; /* <op>_<dtype>_<tile>_<isa> */
     bool (*supports)(const struct step *step);
     size_t (*packed_bytes)(const struct step *step);
+    /* NULL for a kernel without weights, whose packed_bytes is 0. */
     void (*pack)(const struct step *step, const struct step_weights *weights, void *ret_packed);
     size_t (*scratch_bytes)(const struct step *step);
     size_t (*units)(const struct step *step, size_t images);

@@ -1,9 +1,10 @@
 #include "model/kernels/generic/generic_set.h"
 
+#include "model/kernels/generic/average_pool_f32_generic.h"
 #include "model/kernels/generic/conv_f32_generic.h"
 #include "model/kernels/generic/conv_input_f32_generic.h"
 #include "model/kernels/generic/linear_f32_generic.h"
-#include "model/kernels/generic/pool_f32_generic.h"
+#include "model/kernels/generic/max_pool_f32_generic.h"
 
 const struct kernel_set generic_set = {
     .name = "generic",
@@ -13,8 +14,8 @@ const struct kernel_set generic_set = {
         {
             [STEP_CONV_INPUT] = &conv_input_f32_generic,
             [STEP_CONV] = &conv_f32_generic,
-            [STEP_MAX_POOL] = &pool_f32_generic_max,
-            [STEP_AVERAGE_POOL] = &pool_f32_generic_average,
+            [STEP_MAX_POOL] = &max_pool_f32_generic,
+            [STEP_AVERAGE_POOL] = &average_pool_f32_generic,
             [STEP_LINEAR] = &linear_f32_generic,
         },
 };
