@@ -161,11 +161,42 @@ static void preparing_an_image(void **state)
     assert_in_range(fail_each(prepare_sample), 4, 1000);
 }
 
+/* With no memory to be had at all, an engine that has run once runs again, to the same bits. */
+static void running_an_engine_allocates_nothing(void **state)
+{
+    (void)state;
+    static uint8_t slot[128 * 128 * 3 + ENGINE_SLOT_SLACK_BYTES];
+    static float first[1000], again[1000];
+    struct model_library library;
+    struct catalogue *catalogue = NULL;
+    struct labels *labels = NULL;
+    struct model *model = NULL;
+    struct engine_scratch *scratch = NULL;
+    const struct model_options options = {.engine = {.kernels = "auto"}};
+    assert_int_equal(load_library(&library, &catalogue, &labels, NULL), STATUS_OK);
+    assert_int_equal(model_load(&library, "demo", &options, &model, NULL), STATUS_OK);
+    assert_int_equal(engine_scratch_create(model_engine(model), 1, 2, &scratch, NULL), STATUS_OK);
+    const struct step_slot slots[] = {{TENSOR_U8, slot}};
+    engine_run(model_engine(model), scratch, 1, slots, &(struct engine_outputs){.logits = first});
+    has_failed = false;
+    allocations_left = 0;
+    engine_run(model_engine(model), scratch, 1, slots, &(struct engine_outputs){.logits = again});
+    allocations_left = -1;
+    assert_false(has_failed);
+    assert_memory_equal(first, again, sizeof first);
+    engine_scratch_destroy(scratch);
+    model_destroy(model);
+    labels_destroy(labels);
+    catalogue_destroy(catalogue);
+}
+
 int main(void)
 {
+    kernels_prepare_process();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loading_a_model),
         cmocka_unit_test(preparing_an_image),
+        cmocka_unit_test(running_an_engine_allocates_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
