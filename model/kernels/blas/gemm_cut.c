@@ -80,20 +80,15 @@ struct gemm_cut_unit gemm_cut_unit(const struct gemm_cut *cut, size_t images, si
                                   .block = unit % cut->blocks};
 }
 
+/* One pass; the compiler makes a loop of each combination. */
 static void finish_row(float *out, const float *residual, const float *bias, size_t channels,
                        bool has_relu)
 {
-    if (residual)
-        for (size_t o = 0; o < channels; o++)
-            out[o] += residual[o];
-    if (has_relu)
-        for (size_t o = 0; o < channels; o++) {
-            float value = out[o] + bias[o];
-            out[o] = value < 0.0f ? 0.0f : value;
-        }
-    else
-        for (size_t o = 0; o < channels; o++)
-            out[o] += bias[o];
+    for (size_t o = 0; o < channels; o++) {
+        float sum = residual ? out[o] + residual[o] : out[o];
+        float value = sum + bias[o];
+        out[o] = has_relu && value < 0.0f ? 0.0f : value;
+    }
 }
 
 void gemm_cut_finish(const struct step_run *run, const struct gemm_cut *cut,
