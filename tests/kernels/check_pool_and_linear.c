@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "model/kernels/kernels.h"
+#include "tests/kernels/matrix_tensor.h"
 
 enum { INPUT, OUTPUT, BUFFERS, IMAGES = 5, CANARY_FLOATS = 32 };
 
@@ -23,21 +24,6 @@ struct fixture {
     uint8_t *buffers[BUFFERS];
     struct step step;
 };
-
-static struct tensor matrix(uint32_t side_px, uint32_t channels, uint32_t buffer)
-{
-    size_t pixels = side_px == 1 ? 1 : ((size_t)side_px * side_px + 11) / 12 * 12;
-    return (struct tensor){.type = TENSOR_F32,
-                           .height_px = side_px,
-                           .width_px = side_px,
-                           .channels = channels,
-                           .interleave = 1,
-                           .scale = 1.0f,
-                           .pixel_stride = channels,
-                           .row_stride = (size_t)side_px * channels,
-                           .image_stride = pixels * channels,
-                           .buffer = buffer};
-}
 
 static void setup(struct fixture *fixture, struct tensor input, struct tensor output,
                   enum step_op op)
@@ -116,7 +102,8 @@ static void max_pooling(void **state)
     for (uint32_t side = 2; side < 16; side += 3) {
         struct fixture fixture;
         uint32_t out_px = (side + 2 - 3) / 2 + 1;
-        setup(&fixture, matrix(side, 20, INPUT), matrix(out_px, 20, OUTPUT), STEP_MAX_POOL);
+        setup(&fixture, matrix_tensor(side, 20, INPUT), matrix_tensor(out_px, 20, OUTPUT),
+              STEP_MAX_POOL);
         fixture.step.kernel_px = 3;
         fixture.step.stride_px = 2;
         fixture.step.pad_px = 1;
@@ -146,7 +133,7 @@ static void average_pooling(void **state)
 {
     (void)state;
     struct fixture fixture;
-    setup(&fixture, matrix(7, 33, INPUT), matrix(1, 33, OUTPUT), STEP_AVERAGE_POOL);
+    setup(&fixture, matrix_tensor(7, 33, INPUT), matrix_tensor(1, 33, OUTPUT), STEP_AVERAGE_POOL);
     run(&fixture, NULL, 2, 2);
     for (size_t image = 2; image < 4; image++)
         for (size_t c = 0; c < 33; c++) {
@@ -170,7 +157,7 @@ static void linear_layers(void **state)
     for (size_t w = 0; w < sizeof widths / sizeof *widths; w++) {
         uint32_t out = widths[w];
         struct fixture fixture;
-        setup(&fixture, matrix(1, IN, INPUT), matrix(1, out, OUTPUT), STEP_LINEAR);
+        setup(&fixture, matrix_tensor(1, IN, INPUT), matrix_tensor(1, out, OUTPUT), STEP_LINEAR);
         float *weight = calloc((size_t)out * IN, sizeof *weight), *bias = calloc(out, sizeof *bias);
         assert_true(weight && bias);
         for (size_t i = 0; i < (size_t)out * IN; i++)
