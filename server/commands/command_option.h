@@ -59,6 +59,11 @@ struct command_option {
                                                          .choices = command_kernel_sets,           \
                                                          .help = "the kernels that compute"        \
     }
+#define COMMAND_OPTION_NO_ORIENTATION                                                              \
+    {                                                                                              \
+        COMMAND_FLAG, "no-orientation", 0, COMMAND_HINT_NONE,                                      \
+            .help = "take the pixels as they are stored, whatever EXIF says"                       \
+    }
 #define COMMAND_OPTION_JSON(text)                                                                  \
     {                                                                                              \
         COMMAND_FLAG, "json", 'j', COMMAND_HINT_NONE, .help = (text)                               \
