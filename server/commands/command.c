@@ -103,6 +103,12 @@ static enum status read_value(const struct command_option *option, const char *t
             return error_set(error, STATUS_BAD_REQUEST, "--%s wants a value, not an empty one",
                              option->name);
         return STATUS_OK;
+    case COMMAND_TEXTS:
+        if (value->list_count == COMMAND_MAX_LIST)
+            return error_set(error, STATUS_BAD_REQUEST, "--%s is taken at most %d times",
+                             option->name, COMMAND_MAX_LIST);
+        value->texts[value->list_count++] = text;
+        return STATUS_OK;
     case COMMAND_FLAG:
     case COMMAND_END:
         break;
@@ -269,6 +275,14 @@ size_t command_list(const struct command_call *call, const char *name, const int
 {
     const struct command_value *value = find_value(call, name, COMMAND_LIST);
     *ret_values = value->list;
+    return value->list_count;
+}
+
+size_t command_texts(const struct command_call *call, const char *name,
+                     const char *const **ret_values)
+{
+    const struct command_value *value = find_value(call, name, COMMAND_TEXTS);
+    *ret_values = value->texts;
     return value->list_count;
 }
 

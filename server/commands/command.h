@@ -22,7 +22,7 @@ enum command_exit {
     COMMAND_USAGE = 2, /* a wrong option or argument; nothing was tried */
 };
 
-enum { COMMAND_MAX_OPTIONS = 16, COMMAND_MAX_LIST = 16 };
+enum { COMMAND_MAX_OPTIONS = 16, COMMAND_MAX_LIST = 32 };
 
 /* A positional argument. Only the last of a command may repeat. */
 struct command_argument {
@@ -64,8 +64,9 @@ struct command_value {
     bool is_given;
     const char *text;  /* as given, or the preset; NULL: neither */
     int64_t number;    /* COMMAND_INTEGER */
-    size_t list_count; /* COMMAND_LIST */
+    size_t list_count; /* COMMAND_LIST, COMMAND_TEXTS */
     int64_t list[COMMAND_MAX_LIST];
+    const char *texts[COMMAND_MAX_LIST]; /* COMMAND_TEXTS, in order */
 };
 
 /* One use of a command: its options read, its arguments in order. Strings are argv's. */
@@ -79,8 +80,8 @@ struct command_call {
 
 /* Reads `argv`, the words behind the command's name, and reorders them: options anywhere,
  * "--opt=value", "--opt value", "-k5", "-jk 5"; "--" ends them. The last of a repeated option
- * counts. Fails with STATUS_BAD_REQUEST: one sentence that names the word and, for a wrong name,
- * the nearest right one. With --help the arguments are not checked. */
+ * counts, but of COMMAND_TEXTS all. Fails with STATUS_BAD_REQUEST: one sentence that names the word
+ * and, for a wrong name, the nearest right one. With --help the arguments are not checked. */
 MUST_CHECK enum status command_parse(const struct command *command, int argc, char **argv,
                                      struct command_call *ret_call, struct error *error);
 
@@ -90,6 +91,8 @@ bool command_flag(const struct command_call *call, const char *name);
 const char *command_text(const struct command_call *call, const char *name); /* choices too */
 bool command_integer(const struct command_call *call, const char *name, int64_t *ret_value);
 size_t command_list(const struct command_call *call, const char *name, const int64_t **ret_values);
+size_t command_texts(const struct command_call *call, const char *name,
+                     const char *const **ret_values);
 
 /* --threads, or the CPUs that this process may use. */
 unsigned command_threads(const struct command_call *call);

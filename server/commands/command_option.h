@@ -10,6 +10,7 @@ enum command_option_kind {
     COMMAND_TEXT,    /* --model M */
     COMMAND_INTEGER, /* --top-k 5 */
     COMMAND_LIST,    /* --batch 1,8: integers */
+    COMMAND_TEXTS,   /* --set a=1 --set b=2: each use counts */
     COMMAND_CHOICE,  /* --kernels blas */
 };
 

@@ -26,14 +26,13 @@ static enum status load_catalogue(const char *file, struct catalogue **ret_catal
     return status;
 }
 
-enum status library_init(struct library *library, const struct command_call *call,
-                         struct error *error)
+enum status library_init_from(struct library *library, const char *folders, const char *catalogue,
+                              struct error *error)
 {
-    *library = (struct library){.folders = model_folders_list(command_text(call, "model-dirs"))};
+    *library = (struct library){.folders = model_folders_list(folders)};
     if (!library->folders)
         return error_set(error, STATUS_NO_MEMORY, "no memory for the list of model folders");
-    enum status status =
-        load_catalogue(command_text(call, "catalogue"), &library->catalogue, error);
+    enum status status = load_catalogue(catalogue, &library->catalogue, error);
     if (!status)
         status = labels_parse_tsv(assets_labels(), &library->labels, error);
     library->view = (struct model_library){.catalogue = library->catalogue,
@@ -41,6 +40,13 @@ enum status library_init(struct library *library, const struct command_call *cal
                                            .demo_weights = assets_demo_weights(),
                                            .folders = library->folders};
     return status;
+}
+
+enum status library_init(struct library *library, const struct command_call *call,
+                         struct error *error)
+{
+    return library_init_from(library, command_text(call, "model-dirs"),
+                             command_text(call, "catalogue"), error);
 }
 
 void library_fini(struct library *library)

@@ -13,9 +13,13 @@ struct library {
     struct model_library view; /* borrows the others: what model_load takes */
 };
 
-/* Reads them by --catalogue and --model-dirs, which must be options of `call`'s command. Fails with
+/* Reads them: `folders` as model_folders_list takes them, `catalogue` a file or NULL. Fails with
  * STATUS_NO_MEMORY, and as mapped_file_init and catalogue_parse where a catalogue is given. To be
  * ended with library_fini, also after a failure. */
+MUST_CHECK enum status library_init_from(struct library *library, const char *folders,
+                                         const char *catalogue, struct error *error);
+
+/* The same by --catalogue and --model-dirs, which must be options of `call`'s command. */
 MUST_CHECK enum status library_init(struct library *library, const struct command_call *call,
                                     struct error *error);
 void library_fini(struct library *library);

@@ -28,6 +28,7 @@ static const struct command command = {
             {COMMAND_INTEGER, "threads", 0, COMMAND_HINT_NONE, .value = "N", .min = -2, .max = 8},
             {COMMAND_LIST, "batch", 'b', COMMAND_HINT_NONE, .value = "N,...", .min = 1, .max = 64},
             {COMMAND_CHOICE, "colour", 0, COMMAND_HINT_NONE, .value = "C", .choices = colours},
+            {COMMAND_TEXTS, "set", 's', COMMAND_HINT_NONE, .value = "NAME=VALUE"},
             COMMAND_OPTION_END,
         },
 };
@@ -71,6 +72,27 @@ static int64_t integer(const struct command_call *call, const char *name)
     int64_t value = INT64_MIN;
     assert_true(command_integer(call, name, &value));
     return value;
+}
+
+static void test_every_use_of_a_repeated_text_counts(void **state)
+{
+    (void)state;
+    struct command_call call = expect_call("--set a=1 a.jpg -sb=2 --set=c=_");
+    const char *const *values;
+    assert_int_equal(command_texts(&call, "set", &values), 3);
+    assert_string_equal(values[0], "a=1");
+    assert_string_equal(values[1], "b=2");
+    assert_string_equal(values[2], "c=_");
+    call = expect_call("a.jpg");
+    assert_int_equal(command_texts(&call, "set", &values), 0);
+
+    char word[] = "--set=a=1", *many[COMMAND_MAX_LIST + 1];
+    for (int i = 0; i <= COMMAND_MAX_LIST; i++)
+        many[i] = word;
+    struct error error = {0};
+    assert_int_equal(command_parse(&command, COMMAND_MAX_LIST + 1, many, &call, &error),
+                     STATUS_BAD_REQUEST);
+    assert_string_equal(error.text, "--set is taken at most 32 times");
 }
 
 static void test_presets(void **state)
@@ -199,6 +221,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_presets),
+        cmocka_unit_test(test_every_use_of_a_repeated_text_counts),
         cmocka_unit_test(test_every_spelling),
         cmocka_unit_test(test_words_that_are_arguments),
         cmocka_unit_test(test_values),
