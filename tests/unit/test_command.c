@@ -28,7 +28,7 @@ static const struct command command = {
             {COMMAND_INTEGER, "threads", 0, COMMAND_HINT_NONE, .value = "N", .min = -2, .max = 8},
             {COMMAND_LIST, "batch", 'b', COMMAND_HINT_NONE, .value = "N,...", .min = 1, .max = 64},
             {COMMAND_CHOICE, "colour", 0, COMMAND_HINT_NONE, .value = "C", .choices = colours},
-            {COMMAND_TEXTS, "set", 's', COMMAND_HINT_NONE, .value = "NAME=VALUE"},
+            {COMMAND_TEXTS, "set", 'S', COMMAND_HINT_NONE, .value = "NAME=VALUE"},
             COMMAND_OPTION_END,
         },
 };
@@ -77,7 +77,7 @@ static int64_t integer(const struct command_call *call, const char *name)
 static void test_every_use_of_a_repeated_text_counts(void **state)
 {
     (void)state;
-    struct command_call call = expect_call("--set a=1 a.jpg -sb=2 --set=c=_");
+    struct command_call call = expect_call("--set a=1 a.jpg -Sb=2 --set=c=_");
     const char *const *values;
     assert_int_equal(command_texts(&call, "set", &values), 3);
     assert_string_equal(values[0], "a=1");
@@ -181,7 +181,8 @@ static void test_refusals(void **state)
     expect_refusal("a -b 1,,2", "--batch wants a number from 1 to 64, not \"\"");
     expect_refusal("a -b 1,65", "--batch wants a number from 1 to 64, not \"65\"");
     expect_refusal("a -b 1,2,", "--batch wants a number from 1 to 64, not \"\"");
-    expect_refusal("a -b 1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1", "--batch takes at most 16 numbers");
+    expect_refusal("a -b 1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1",
+                   "--batch takes at most 32 numbers");
     expect_refusal("a --colour blue", "--colour is one of red, green, not \"blue\"");
     expect_refusal("--json", "FILE is missing: an image");
 }
