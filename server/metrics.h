@@ -75,9 +75,10 @@ void metrics_gauge_set(struct metrics *metrics, enum metrics_gauge gauge, int64_
 int64_t metrics_queue_depth(const struct metrics *metrics, enum metrics_queue queue);
 int64_t metrics_gauge_value(const struct metrics *metrics, enum metrics_gauge gauge);
 
-/* The whole exposition, with process_resident_memory_bytes, process_open_fds,
- * process_start_time_seconds, process_cpu_seconds_total and classifyd_build_info{version}. Returns
- * owned, free(). Fails with STATUS_NO_MEMORY. */
+/* The whole exposition, with classifyd_build_info{version} and what metrics_process.h reads under
+ * the names of Prometheus' own clients: process_resident_memory_bytes, process_open_fds, ... Of
+ * NULL: the latter only. Any thread; reads /proc. Returns owned, free(). Fails with
+ * STATUS_NO_MEMORY. */
 MUST_CHECK enum status metrics_format(const struct metrics *metrics, char **ret_text,
                                       struct error *error);
 
