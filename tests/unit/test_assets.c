@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -56,12 +57,30 @@ static void files_are_embedded_whole(void **state)
     assert_true(span_has(image, image.size - 2, "\xff\xd9", 2));
 }
 
+static bool contains(struct span bytes, const char *text)
+{
+    return memmem(bytes.data, bytes.size, text, strlen(text)) != NULL;
+}
+
+static void page_is_one_document(void **state)
+{
+    (void)state;
+    struct span page = assets_page();
+    assert_true(span_has(page, 0, "<!doctype html>", 15));
+    assert_true(span_has(page, page.size - 8, "</html>\n", 8));
+    assert_true(contains(page, "script-src 'sha256-"));
+    assert_true(contains(page, "style-src 'sha256-"));
+    assert_false(contains(page, "page.js"));
+    assert_false(contains(page, "page.css"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(catalogue_is_whole),
         cmocka_unit_test(labels_are_imagenets),
         cmocka_unit_test(files_are_embedded_whole),
+        cmocka_unit_test(page_is_one_document),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
