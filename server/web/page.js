@@ -29,6 +29,7 @@
   const page = document.documentElement;
   const result = by("result");
   const cards = by("cards");
+  const summary = by("summary");
 
   // One thing was asked for last: what it was, the request under way, what is to be freed.
   let source = null;
@@ -49,8 +50,10 @@
     return `${value.toFixed(value < 1 ? 2 : value < 100 ? 1 : 0)} ms`;
   }
 
-  function plural(count, noun) {
-    return `${count} ${noun}${count === 1 ? "" : "s"}`;
+  // The server's phrases begin small and end without a stop; a first word that is a name stays as it is.
+  function sentence(text) {
+    const whole = /^[a-z]+[ ,:]/.test(text) ? text[0].toUpperCase() + text.slice(1) : text;
+    return /[.!?]$/.test(whole) ? whole : `${whole}.`;
   }
 
   function shellWord(text) {
@@ -128,8 +131,11 @@
     } catch (error) {
       if (error.name === "AbortError")
         throw error;
-      return {problem: {
-        headline: response ? "The answer could not be read" : "No answer from the server",
+      return {problem: response ? {
+        headline: "The answer could not be read",
+        detail: "What came back is not the classifier's JSON: is there a proxy in between?",
+      } : {
+        headline: "No answer from the server",
         detail: "The connection broke. The server may have stopped, the upload may be larger than it takes, "
           + "or the file has changed since it was chosen.",
         canRetry: true,
@@ -166,7 +172,7 @@
     const picture = element("img");
     picture.alt = `The picture: ${file.name}`;
     picture.addEventListener("error", () => {
-      picture.replaceWith(element("p", "", "This browser cannot show this file. What the server makes of it stands beside it."));
+      picture.replaceWith(element("p", "", "This browser cannot show this file."));
     });
     picture.src = url;
     frame.replaceChildren(picture);
@@ -175,16 +181,14 @@
   // The frame stays as it is when the same image is classified once more.
   function makeCard(asked, index) {
     const card = by("card-template").content.cloneNode(true).firstElementChild;
-    const caption = card.querySelector("figcaption");
+    const frame = card.querySelector(".frame");
     if (asked.url) {
-      card.querySelector(".frame").append(element("p", "",
-        `Fetched by the server from ${new URL(asked.url).host}. This page loads nothing from elsewhere, so the picture is not shown.`));
-      caption.append(element("strong", "", asked.url));
+      frame.append(element("p", "", `The server fetches it from ${new URL(asked.url).host}. `
+        + "This page loads nothing from elsewhere, so it does not show it."));
     } else {
-      showPreview(card.querySelector(".frame"), asked.files[index]);
-      caption.append(element("strong", "", asked.files[index].name));
+      showPreview(frame, asked.files[index]);
     }
-    caption.append(element("span", "image-facts"));
+    card.querySelector("figcaption").textContent = asked.url ?? asked.files[index].name;
     return card;
   }
 
@@ -214,43 +218,56 @@
       list.append(element("dt", "", name), element("dd", className, value));
   }
 
-  function showAnswer(card, answer, requestId) {
-    const [first] = answer.predictions;
-    const body = instance("answer-template", {
-      label: first ? first.label : "No class is that probable",
-      share: first ? share(first.probability) : "",
-      note: answer.model.note,
-      total: answer.timing_ms ? milliseconds(answer.timing_ms.total) : "",
+  function makeClass(prediction, isFirst) {
+    const row = instance("class-template", {
+      label: prediction.label, wnid: prediction.wnid, share: share(prediction.probability),
     });
-    for (const prediction of answer.predictions) {
-      const row = instance("class-template", {
-        label: prediction.label, wnid: prediction.wnid, share: share(prediction.probability),
-      });
-      row.querySelector(".class-bar i").style.width = `${100 * prediction.probability}%`;
-      body.querySelector(".classes").append(row);
+    row.querySelector(".class-bar i").style.width = `${100 * prediction.probability}%`;
+    if (isFirst) {
+      const verdict = element("h2", "verdict", prediction.label);
+      verdict.tabIndex = -1;
+      verdict.append(element("span", "unseen", share(prediction.probability)));
+      row.querySelector(".class-label").replaceChildren(verdict);
     }
-    fillTimes(body, answer.timing_ms ?? {});
+    return row;
+  }
+
+  function showFacts(card, answer, requestId) {
     const {model, image} = answer;
-    const facts = body.querySelector(".facts");
+    const facts = card.querySelector(".facts");
+    facts.replaceChildren();
+    addFact(facts, "Image", `${image.format.toUpperCase()}, ${image.width} × ${image.height} px`);
+    addFact(facts, "Turned", image.orientation > 1 ? `as its EXIF orientation ${image.orientation} says` : "");
     addFact(facts, "Model", [model.name, model.weights, model.precision].filter(Boolean).join(" · "));
     addFact(facts, "Batch", answer.batch_size > 1 ? `${answer.batch_size} images ran together` : "");
     addFact(facts, "Request", answer.request_id ?? requestId, "mono");
-    const turned = image.orientation > 1 ? `, turned as its EXIF orientation ${image.orientation} says` : "";
-    card.querySelector(".image-facts").textContent =
-      ` ${image.format.toUpperCase()}, ${image.width} × ${image.height} px${turned}`;
+  }
+
+  function showAnswer(card, answer, requestId) {
+    const body = instance("answer-template", {
+      note: answer.model.note && card === cards.firstElementChild ? sentence(answer.model.note) : "",
+      total: answer.timing_ms ? milliseconds(answer.timing_ms.total) : "",
+    });
+    body.querySelector(".classes").append(...answer.predictions.map((one, index) => makeClass(one, index === 0)));
+    if (!answer.predictions.length)
+      body.prepend(element("h2", "verdict", "No class is that probable"));
+    fillTimes(body, answer.timing_ms ?? {});
+    showFacts(card, answer, requestId);
     card.querySelector(".card-body").replaceChildren(body);
   }
 
   function showProblem(card, problem, requestId) {
     const body = instance("problem-template", {
       headline: problem.headline ?? HEADLINES[problem.code] ?? problem.title,
-      detail: problem.detail,
+      detail: problem.detail ? sentence(problem.detail) : "",
       reference: [problem.status, problem.code, problem.request_id ?? requestId].filter(Boolean).join(" · "),
     });
+    card.querySelector(".facts").replaceChildren();
     card.querySelector(".card-body").replaceChildren(body);
   }
 
   function showRequest(request, answer) {
+    by("command-name").textContent = "The same from a shell";
     by("command").textContent = request.command;
     const isUnsaved = source.isPasted;
     by("command-note").hidden = !isUnsaved;
@@ -266,19 +283,25 @@
   // Whoever has moved on meanwhile is not pulled back.
   function focusVerdict(askedFrom) {
     const now = document.activeElement;
-    if (now === askedFrom || now === document.body || cards.contains(now) || !now)
-      cards.querySelector(".verdict").focus();
+    if (now !== askedFrom && now !== document.body && !result.contains(now))
+      return;
+    const verdict = summary.textContent ? summary : cards.querySelector(".verdict");
+    verdict.focus({preventScroll: true});
+    const {top, bottom} = verdict.getBoundingClientRect();
+    if (top < 0 || bottom > innerHeight) // with the picture above it, not the verdict alone
+      result.scrollIntoView({behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth"});
   }
 
   // ---- From a question to its answer
 
   function showOutcome(request, outcome) {
     const all = [...cards.children];
+    summary.textContent = "";
     if (outcome.problem) {
       // One message for all of them, beside the first.
       all.slice(1).forEach((card) => card.querySelector(".card-body").replaceChildren());
       showProblem(all[0], outcome.problem);
-      return `${cards.querySelector(".verdict").textContent}. ${outcome.problem.detail ?? ""}`;
+      return cards.querySelector(".verdict").textContent;
     }
     const {answer} = outcome;
     const list = answer.results ?? [answer];
@@ -290,7 +313,8 @@
     });
     if (list.length > 1) {
       const bad = list.filter((one) => one.error).length;
-      return `${plural(list.length - bad, "image")} classified${bad ? `, ${bad} not` : ""}.`;
+      summary.textContent = `${list.length - bad} of ${list.length} images classified`;
+      return summary.textContent;
     }
     return cards.querySelector(".verdict").textContent;
   }
@@ -304,17 +328,20 @@
     if (!waits)
       return;
     const due = Date.now() + 1000 * problem.retryAfter;
+    again.querySelector("button").textContent = "Try now";
     const tick = () => {
       const left = Math.ceil((due - Date.now()) / 1000);
       text.textContent = `Trying again in ${Math.max(left, 1)} s`;
       if (left > 0)
         retryTimer = setTimeout(tick, Math.min(1000, due - Date.now()));
       else
-        classify(source, document.activeElement, tries + 1);
+        classify(source, null, tries + 1);
     };
     tick();
   }
 
+  // `askedFrom`: the control that hands its focus to the answer; without one the answer is announced
+  // and the focus stays, so that settings can be tried one by one.
   async function classify(asked, askedFrom, tries = 1) {
     abort?.abort();
     clearTimeout(retryTimer);
@@ -338,22 +365,29 @@
     try {
       outcome = await send(request, signal);
     } catch (error) {
-      return; // another question has taken its place
+      return; // aborted: another question has taken its place
     }
     result.setAttribute("aria-busy", "false");
     showRequest(request, outcome.answer);
+    if (cards.contains(document.activeElement))
+      askedFrom = document.body; // what has the focus is about to go, and the focus with it
     const said = showOutcome(request, outcome);
     if (outcome.problem)
       offerAgain(outcome.problem, tries);
-    if (askedFrom?.closest(".settings") || tries > 1)
-      announce(said); // the focus stays where it is, so that the values can be tried one by one
-    else
+    announce(askedFrom ? "" : said);
+    if (askedFrom)
       focusVerdict(askedFrom);
     if (models.some((model) => model.state === "loading"))
       listModels();
   }
 
+  function tellProblem(id, text) {
+    by(id).textContent = text;
+    announce(text);
+  }
+
   function classifyFiles(list, askedFrom, isPasted = false) {
+    by("files-problem").textContent = "";
     const files = [...list];
     if (files.length)
       classify({files, isPasted}, askedFrom);
@@ -361,13 +395,8 @@
 
   function httpUrl(text) {
     const trimmed = text.trim();
-    const url = URL.parse?.(trimmed) ?? tryUrl(trimmed);
-    return url && /^https?:$/.test(url.protocol) ? trimmed : null;
-  }
-
-  function tryUrl(text) {
     try {
-      return new URL(text);
+      return /^https?:$/.test(new URL(trimmed).protocol) ? trimmed : null;
     } catch (error) {
       return null;
     }
@@ -382,9 +411,7 @@
 
   function tellUrlProblem(text) {
     by("url-problem").textContent = text;
-    by("url").toggleAttribute("aria-invalid", false);
-    if (text)
-      by("url").setAttribute("aria-invalid", "true");
+    by("url").setAttribute("aria-invalid", String(text !== ""));
   }
 
   by("by-url").addEventListener("submit", (event) => {
@@ -393,7 +420,7 @@
     const url = httpUrl(text) ?? (/^[\w-]+(\.[\w-]+)+(:\d+)?\//.test(text) ? httpUrl(`https://${text}`) : null);
     tellUrlProblem(url ? "" : text ? "That is no http or https address." : "Give the address of an image first.");
     if (url)
-      classify({url}, event.submitter ?? by("url"));
+      classify({url}, document.activeElement);
     else
       by("url").focus();
   });
@@ -402,6 +429,7 @@
 
   by("sample").addEventListener("click", async (event) => {
     const button = event.currentTarget;
+    by("sample-problem").textContent = "";
     try {
       const response = await fetch(address("sample.jpg", []));
       if (!response.ok)
@@ -409,8 +437,7 @@
       const file = new File([await response.blob()], "sample.jpg", {type: "image/jpeg"});
       classify({files: [file], isSample: true}, button);
     } catch (error) {
-      announce("The sample could not be loaded: no answer from the server.");
-      by("sample-field").dataset.problem = "The sample could not be loaded: no answer from the server.";
+      tellProblem("sample-problem", "The sample did not arrive. Does the server still run?");
     }
   });
 
@@ -442,6 +469,10 @@
     if (!carriesSomething(event))
       return;
     event.preventDefault(); // a miss would replace this page by the picture
+    if ([...event.dataTransfer.items].some((item) => item.webkitGetAsEntry?.()?.isDirectory)) {
+      tellProblem("files-problem", "Folders are not opened here: drop the images inside.");
+      return;
+    }
     if (event.dataTransfer.files.length) {
       classifyFiles(event.dataTransfer.files, document.activeElement);
       return;
@@ -473,11 +504,11 @@
     const value = Math.round(Number(target.value)) || DEFAULT_TOP_K;
     target.value = Math.min(Math.max(value, 1), Number(target.max));
     if (source)
-      classify(source, target);
+      classify(source, null);
   });
-  by("model").addEventListener("change", (event) => {
+  by("model").addEventListener("change", () => {
     if (source)
-      classify(source, event.target);
+      classify(source, null);
   });
 
   async function listModels() {
@@ -519,5 +550,6 @@
     }, 2000);
   });
 
+  by("command").textContent = `curl -F image=@photo.jpg ${shellWord(address("classify", []))}`;
   listModels();
 }
