@@ -1,0 +1,28 @@
+/* The event threads: daemons of libmicrohttpd, one thread each, that serve the sockets they are
+ * given. Own daemons rather than its thread pool, which it does not combine with sockets that it
+ * did not accept itself, and which divides the limit on connections. */
+#ifndef CLASSIFYD_SERVER_HTTP_EVENT_THREADS_H
+#define CLASSIFYD_SERVER_HTTP_EVENT_THREADS_H
+
+#include <sys/socket.h>
+
+#include "server/http/service.h"
+
+struct event_threads;
+
+/* Starts `options.event_threads` threads. Fails with STATUS_NO_MEMORY, STATUS_IO. Returns owned;
+ * `service` is borrowed. */
+MUST_CHECK enum status event_threads_create(struct service *service,
+                                            struct event_threads **ret_threads,
+                                            struct error *error);
+
+/* Takes an accepted, admitted socket, each thread in turn; false: it is closed already. By one
+ * thread at a time. */
+bool event_threads_add(struct event_threads *event_threads, int fd, const struct sockaddr *address,
+                       socklen_t size);
+
+/* Closes every connection, written out or not, and ends the threads. No connection may be
+ * suspended. Accepts NULL. */
+void event_threads_destroy(struct event_threads *event_threads);
+
+#endif
