@@ -499,17 +499,23 @@
 
   // ---- Settings, copying
 
-  by("top-k").addEventListener("change", (event) => {
-    const {target} = event;
-    const value = Math.round(Number(target.value)) || DEFAULT_TOP_K;
-    target.value = Math.min(Math.max(value, 1), Number(target.max));
+  // A model may have fewer classes than were asked of the last one.
+  function boundTopK() {
+    const {classes} = models.find((model) => model.name === by("model").value) ?? {};
+    const topK = by("top-k");
+    topK.max = classes ?? topK.max;
+    const value = Math.round(Number(topK.value)) || DEFAULT_TOP_K;
+    topK.value = Math.min(Math.max(value, 1), Number(topK.max));
+  }
+
+  function askAgain() {
+    boundTopK();
     if (source)
       classify(source, null);
-  });
-  by("model").addEventListener("change", () => {
-    if (source)
-      classify(source, null);
-  });
+  }
+
+  by("top-k").addEventListener("change", askAgain);
+  by("model").addEventListener("change", askAgain);
 
   async function listModels() {
     try {
@@ -527,6 +533,7 @@
       return option;
     }));
     by("model-field").hidden = models.length < 2;
+    boundTopK();
   }
 
   async function copyText(text) {

@@ -248,7 +248,7 @@ const cases = {
   "a model is chosen where there are several": async ({page}) => {
     assert.equal(await page.locator("#model").isVisible(), false);
     await page.route("**/models", (route) => route.fulfill({json: {models: [
-      {name: "demo", state: "ready", default: true}, {name: "large", state: "ready", default: false},
+      {name: "demo", state: "ready", default: true, classes: 1000}, {name: "large", state: "ready", default: false, classes: 10},
       {name: "lost", state: "failed", default: false}]}}));
     await page.route("**/classify*", (route) => route.fulfill({json: CANNED}));
     await page.reload();
@@ -259,11 +259,12 @@ const cases = {
     await page.locator("#sample").click();
     await answered(page);
     assert.match(await text(page, "#command"), /\/classify$/);
-    const asked = page.waitForRequest("**/classify?model=large");
+    await page.locator("#top-k").fill("50");
+    const asked = page.waitForRequest("**/classify?model=large&top_k=10"); // all that it has
     await model.selectOption("large");
     await asked;
     await answered(page);
-    assert.match(await text(page, "#command"), /classify\?model=large'$/);
+    assert.match(await text(page, "#command"), /classify\?model=large&top_k=10'$/);
   },
 
   "a busy server is asked again when it says so": async ({page}) => {

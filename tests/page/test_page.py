@@ -34,10 +34,10 @@ def node_modules():
     if not got.exists() or got.read_text() != wanted:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(HERE / "package.json", folder)
-        done = subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"],
+        done = subprocess.run(["npm", "install", "--loglevel=error", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"],
                               cwd=folder, capture_output=True, text=True, timeout=120, check=False)
         if done.returncode:
-            pytest.skip(f"npm cannot install playwright-core: {done.stderr.strip().splitlines()[-1]}")
+            pytest.skip(f"npm cannot install playwright-core: {done.stderr.strip().splitlines()[0]}")
         got.write_text(wanted)
     return folder / "node_modules"
 
