@@ -14,6 +14,8 @@
  * Encoders write about ten. */
 #define MAX_SCANS 100
 
+enum { PIXEL_BYTES = 3 };
+
 /* libjpeg reports an error by not returning. `guarded` is the one place that it may come back to,
  * so everything that outlives a step lives here. */
 struct reader {
@@ -127,6 +129,18 @@ static unsigned find_orientation(const struct jpeg_decompress_struct *jpeg)
     return orientation;
 }
 
+/* Of a file in several scans libjpeg holds the coefficients of the whole image; of others, rows. */
+static uint64_t coefficient_bytes(struct jpeg_decompress_struct *jpeg)
+{
+    uint64_t blocks = 0;
+    if (!jpeg_has_multiple_scans(jpeg))
+        return 0;
+    for (int i = 0; i < jpeg->num_components; i++)
+        blocks +=
+            (uint64_t)jpeg->comp_info[i].width_in_blocks * jpeg->comp_info[i].height_in_blocks;
+    return blocks * sizeof(JBLOCK);
+}
+
 static void read_header(struct reader *reader)
 {
     struct jpeg_decompress_struct *jpeg = &reader->jpeg;
@@ -143,7 +157,9 @@ static void read_header(struct reader *reader)
         longjmp(reader->come_back, 1);
     }
     reader->info = (struct image_info){IMAGE_FORMAT_JPEG, jpeg->image_width, jpeg->image_height,
-                                       find_orientation(jpeg)};
+                                       find_orientation(jpeg),
+                                       image_decode_bytes(jpeg->image_width, jpeg->image_height,
+                                                          PIXEL_BYTES, coefficient_bytes(jpeg))};
 }
 
 /* a * b / 255, rounded, without the division; as PIL has it. */

@@ -7,6 +7,9 @@
 
 #include "model/image/png_metadata.h"
 
+/* libpng works on rows, also where a file is interlaced. */
+enum { PIXEL_BYTES = 3 };
+
 /* As in decode_jpeg.c: libpng leaves by longjmp, what must outlive that lives here. */
 struct reader {
     png_structp png;
@@ -147,8 +150,9 @@ enum status decode_png(struct span bytes, const struct image_limits *limits,
     enum status status = is_done ? STATUS_OK : reader->status;
     png_destroy_read_struct(&reader->png, &reader->png_info, NULL);
     if (is_done) {
-        *ret_info = (struct image_info){IMAGE_FORMAT_PNG, reader->width_px, reader->height_px,
-                                        png_metadata_orientation(bytes)};
+        *ret_info = (struct image_info){
+            IMAGE_FORMAT_PNG, reader->width_px, reader->height_px, png_metadata_orientation(bytes),
+            image_decode_bytes(reader->width_px, reader->height_px, PIXEL_BYTES, 0)};
         if (ret_image)
             *ret_image = reader->image;
     } else {

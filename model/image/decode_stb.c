@@ -8,6 +8,10 @@
 #include "model/image/orientation.h"
 #include "vendor/stb/stb_loader.h"
 
+/* What stb_image holds at most, beside the rewritten file: of a BMP RGBA and the RGB made of it, of
+ * a GIF RGBA twice and a byte of history. */
+enum { BMP_PIXEL_BYTES = 4 + 3, GIF_PIXEL_BYTES = 4 + 4 + 1 };
+
 static enum status load(const uint8_t *bytes, size_t size, uint32_t width_px, uint32_t height_px,
                         unsigned channels, uint8_t **ret_pixels, struct error *error)
 {
@@ -75,8 +79,9 @@ enum status decode_stb_bmp(struct span bytes, const struct image_limits *limits,
     if (status == STATUS_OK && ret_image)
         status = load_bmp(&header, ret_image, error);
     if (status == STATUS_OK)
-        *ret_info = (struct image_info){IMAGE_FORMAT_BMP, header.width_px, header.height_px,
-                                        ORIENTATION_UPRIGHT};
+        *ret_info = (struct image_info){
+            IMAGE_FORMAT_BMP, header.width_px, header.height_px, ORIENTATION_UPRIGHT,
+            image_decode_bytes(header.width_px, header.height_px, BMP_PIXEL_BYTES, bytes.size)};
     return status;
 }
 
@@ -146,7 +151,9 @@ enum status decode_stb_gif(struct span bytes, const struct image_limits *limits,
     if (status == STATUS_OK && ret_image)
         status = load_gif(&frame, ret_image, error);
     if (status == STATUS_OK)
-        *ret_info = (struct image_info){IMAGE_FORMAT_GIF, frame.screen_width_px,
-                                        frame.screen_height_px, ORIENTATION_UPRIGHT};
+        *ret_info = (struct image_info){
+            IMAGE_FORMAT_GIF, frame.screen_width_px, frame.screen_height_px, ORIENTATION_UPRIGHT,
+            image_decode_bytes(frame.screen_width_px, frame.screen_height_px, GIF_PIXEL_BYTES,
+                               bytes.size)};
     return status;
 }

@@ -5,6 +5,9 @@
 
 #include "model/image/orientation.h"
 
+/* Of ours 3; libwebp holds the 4 of a lossless image, or the alpha plane of another. */
+enum { PIXEL_BYTES = 3 + 4 };
+
 static unsigned find_orientation(const WebPDemuxer *demuxer)
 {
     unsigned orientation = ORIENTATION_UPRIGHT;
@@ -68,7 +71,8 @@ enum status decode_webp(struct span bytes, const struct image_limits *limits,
         return error_set(error, STATUS_NOT_DECODABLE, "WebP: the file is broken or cut off");
     uint32_t width = WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_WIDTH);
     uint32_t height = WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_HEIGHT);
-    struct image_info info = {IMAGE_FORMAT_WEBP, width, height, find_orientation(demuxer)};
+    struct image_info info = {IMAGE_FORMAT_WEBP, width, height, find_orientation(demuxer),
+                              image_decode_bytes(width, height, PIXEL_BYTES, 0)};
     enum status status = image_check_limits(width, height, limits, error);
     if (status == STATUS_OK && ret_image)
         status = decode_canvas(demuxer, &info, ret_image, error);

@@ -23,6 +23,16 @@ enum status image_check_limits(uint64_t width_px, uint64_t height_px,
     return STATUS_OK;
 }
 
+uint64_t image_decode_bytes(uint32_t width_px, uint32_t height_px, unsigned bytes_per_px,
+                            uint64_t more_bytes)
+{
+    uint64_t bytes;
+    if (__builtin_mul_overflow((uint64_t)width_px * height_px, bytes_per_px, &bytes) ||
+        __builtin_add_overflow(bytes, more_bytes, &bytes))
+        return UINT64_MAX;
+    return bytes;
+}
+
 enum status image_init(uint32_t width_px, uint32_t height_px, struct image *ret_image,
                        struct error *error)
 {

@@ -33,6 +33,8 @@ struct image_info {
     enum image_format format;
     uint32_t width_px, height_px; /* as stored in the file, before orientation */
     unsigned orientation;         /* EXIF 1..8; 1 where the file says nothing or nonsense */
+    uint64_t decode_bytes;        /* held at most while decoding: pixels, and what the library needs
+                                     of the whole image beside them */
 };
 
 /* Judged from the header, before anything is allocated for pixels. */
@@ -45,6 +47,10 @@ struct image_limits {
  * STATUS_TOO_LARGE over a limit. Any thread. */
 MUST_CHECK enum status image_check_limits(uint64_t width_px, uint64_t height_px,
                                           const struct image_limits *limits, struct error *error);
+
+/* width x height x bytes_per_px + more; UINT64_MAX where that does not fit. Any thread. */
+uint64_t image_decode_bytes(uint32_t width_px, uint32_t height_px, unsigned bytes_per_px,
+                            uint64_t more_bytes);
 
 /* Allocates black pixels; the size has passed image_check_limits. Fails with STATUS_NO_MEMORY.
  * `ret_image` is to be given to image_fini. Any thread. */

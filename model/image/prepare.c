@@ -30,3 +30,18 @@ enum status image_prepare(const struct image_prepare_options *options, struct sp
             (struct image_prepare_times){decoded_us - start_us, clock_now_us() - decoded_us};
     return STATUS_OK;
 }
+
+size_t image_prepare_bytes(const struct image_prepare_options *options,
+                           const struct image_info *info)
+{
+    uint32_t side = info->width_px > info->height_px ? info->width_px : info->height_px;
+    /* resize.c: the horizontal pass is [rows, crop_px, 3]; for each source pixel of a side up to 16
+     * gathered rows and two weights of both axes; for each pixel of the crop some words. */
+    uint64_t passed = image_decode_bytes(side, options->crop_px, 3, 0);
+    uint64_t lines = image_decode_bytes(side, 1, 16 * 3 + 2 * 2 * sizeof(int32_t), 0) +
+                     image_decode_bytes(options->crop_px, 1, 128, 0);
+    uint64_t resize = image_decode_bytes(info->width_px, info->height_px, 3,
+                                         passed > UINT64_MAX - lines ? UINT64_MAX : passed + lines);
+    uint64_t bytes = resize > info->decode_bytes ? resize : info->decode_bytes;
+    return bytes > SIZE_MAX ? SIZE_MAX : (size_t)bytes;
+}

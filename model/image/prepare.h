@@ -32,4 +32,9 @@ MUST_CHECK enum status image_prepare(const struct image_prepare_options *options
                                      uint8_t *slot, struct image_info *ret_info,
                                      struct image_prepare_times *ret_times, struct error *error);
 
+/* What image_prepare holds in memory at most, for an image with this header (decode_header), its
+ * file's bytes aside; SIZE_MAX where that does not fit. Any thread. */
+size_t image_prepare_bytes(const struct image_prepare_options *options,
+                           const struct image_info *info);
+
 #endif
