@@ -1,0 +1,319 @@
+#include "server/pipeline/lane.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "model/base/alloc.h"
+#include "model/base/clock.h"
+#include "model/net/slot_block.h"
+
+/* Side by side run at most this many batches, however many CPUs there are; their teams share the
+ * CPUs. Activations are a batch's and not a thread's, 43 MiB for 8 images of ResNet-50: 128 batches
+ * of one thread each would take 5.4 GiB and fight for the caches, 16 of 8 threads take 0.8. */
+enum { MAX_BATCH_THREADS = 16 };
+
+/* What one turn of the batcher computes in, used by one thread at a time. */
+struct seat {
+    struct engine_scratch *scratch;
+    float *logits;           /* [max_batch, classes] */
+    struct step_slot *slots; /* [max_batch], as the next two */
+    struct task **tasks;
+    size_t *slot_numbers;
+};
+
+struct lane {
+    struct lane_options options;
+    struct prepare_line *line;
+    struct batcher_lane *batches;
+    struct slot_block slots;
+    size_t seat_count;  /* batch_threads, and one more for wide turns unless that is the same */
+    struct seat *seats; /* [seat_count], the wide one last */
+    size_t bytes, locked_bytes;
+    atomic_bool is_closed;
+};
+
+unsigned lane_batch_threads(unsigned engine_threads)
+{
+    return engine_threads < MAX_BATCH_THREADS ? engine_threads : MAX_BATCH_THREADS;
+}
+
+/* So many that no engine thread ever waits for a slot to be filled: each has one batch running and
+ * one ready behind it, and each worker has one in hand. */
+static size_t slot_count(const struct lane_options *options)
+{
+    return 2 * options->batch_threads * options->max_batch + options->prepare_threads;
+}
+
+static const struct engine *engine_of(const struct lane *lane)
+{
+    return model_engine(lane->options.model);
+}
+
+/* The team of a seat; narrow ones share all threads out evenly. */
+static unsigned seat_threads(const struct lane_options *options, size_t seat)
+{
+    unsigned batches = options->batch_threads, threads = options->engine_threads;
+    return seat == batches ? threads : threads / batches + (seat < threads % batches);
+}
+
+static enum status seat_init(struct lane *lane, size_t index, struct error *error)
+{
+    struct seat *seat = &lane->seats[index];
+    size_t max_batch = lane->options.max_batch, classes = engine_classes(engine_of(lane)), logits;
+    size_t bytes, locked_bytes;
+    seat->slots = alloc_array(max_batch, sizeof *seat->slots, SIZE_MAX);
+    seat->tasks = alloc_array(max_batch, sizeof(struct task *), SIZE_MAX);
+    seat->slot_numbers = alloc_array(max_batch, sizeof *seat->slot_numbers, SIZE_MAX);
+    if (checked_mul(max_batch, classes, &logits))
+        seat->logits = alloc_array(logits, sizeof *seat->logits, SIZE_MAX);
+    if (!seat->slots || !seat->tasks || !seat->slot_numbers || !seat->logits)
+        return error_set(error, STATUS_NO_MEMORY, "no memory for batches of %zu images", max_batch);
+    enum status status = engine_scratch_create(
+        engine_of(lane), max_batch, seat_threads(&lane->options, index), &seat->scratch, error);
+    if (status)
+        return status;
+    engine_scratch_memory(seat->scratch, &bytes, &locked_bytes);
+    lane->bytes += bytes;
+    lane->locked_bytes += locked_bytes;
+    return STATUS_OK;
+}
+
+static void seat_fini(struct seat *seat)
+{
+    engine_scratch_destroy(seat->scratch);
+    free(seat->logits);
+    free(seat->slots);
+    free(seat->tasks);
+    free(seat->slot_numbers);
+}
+
+/* One run of a seat with a full batch of black images, so that no request is the first to touch a
+ * page. */
+struct warm_up {
+    const struct lane *lane;
+    const struct seat *seat;
+    pthread_t thread;
+    bool is_started;
+};
+
+static void *warm_up(void *user)
+{
+    const struct warm_up *warm = user;
+    const struct lane *lane = warm->lane;
+    size_t images = lane->options.max_batch;
+    for (size_t i = 0; i < images; i++)
+        warm->seat->slots[i] = slot_block_slot(&lane->slots, i);
+    engine_run(engine_of(lane), warm->seat->scratch, images, warm->seat->slots,
+               &(struct engine_outputs){.logits = warm->seat->logits});
+    return NULL;
+}
+
+/* The narrow seats side by side, as they will run, since one after the other takes seconds; then
+ * the wide one. */
+static enum status warm_up_all(const struct lane *lane, struct error *error)
+{
+    size_t narrow = lane->options.batch_threads;
+    struct warm_up *warm = alloc_array(lane->seat_count, sizeof *warm, SIZE_MAX);
+    if (!warm)
+        return error_set(error, STATUS_NO_MEMORY, "no memory for warming up");
+    for (size_t i = 0; i < lane->seat_count; i++)
+        warm[i] = (struct warm_up){.lane = lane, .seat = &lane->seats[i]};
+    for (size_t i = 1; i < narrow; i++)
+        warm[i].is_started = !pthread_create(&warm[i].thread, NULL, warm_up, &warm[i]);
+    for (size_t i = 0; i < narrow; i++)
+        if (!warm[i].is_started)
+            (void)warm_up(&warm[i]);
+    for (size_t i = 0; i < narrow; i++)
+        if (warm[i].is_started)
+            pthread_join(warm[i].thread, NULL);
+    if (lane->seat_count > narrow)
+        (void)warm_up(&warm[narrow]);
+    free(warm);
+    return STATUS_OK;
+}
+
+/* Leaves out who is not waited for any more; how many are left, in the seat's arrays. */
+static size_t fill_seat(struct lane *lane, struct seat *seat, struct batcher_entry *const *entries,
+                        size_t count, uint64_t now_us)
+{
+    struct metrics *metrics = lane->options.metrics;
+    bool is_closed = atomic_load_explicit(&lane->is_closed, memory_order_relaxed);
+    size_t live = 0;
+    metrics_queue_add(metrics, METRICS_QUEUE_BATCH, -(int64_t)count);
+    for (size_t i = 0; i < count; i++) {
+        struct task *task = (struct task *)entries[i];
+        if (is_closed) {
+            lane_fail(lane, task, PROBLEM_DRAINING, "the server is shutting down");
+        } else if (!item_is_live(task->item)) {
+            lane_drop(lane, task);
+        } else {
+            task->times.queue_us = now_us - task->entry.queued_us;
+            metrics_queue_wait(metrics, METRICS_QUEUE_BATCH, task->times.queue_us);
+            metrics_stage(metrics, METRICS_STAGE_QUEUE, task->times.queue_us);
+            item_set_stage(task->item, ITEM_STAGE_INFERENCE);
+            seat->tasks[live] = task;
+            seat->slot_numbers[live] = task->slot;
+            seat->slots[live++] = slot_block_slot(&lane->slots, task->slot);
+        }
+    }
+    return live;
+}
+
+/* Takes the task. */
+static void answer(struct lane *lane, struct task *task, const float *logits, size_t batch_size)
+{
+    size_t found =
+        topk_select(logits, engine_classes(engine_of(lane)), task->top_k, task->predictions);
+    if (found == 0) {
+        lane_fail(lane, task, PROBLEM_INTERNAL,
+                  "the network's answer is not a number: its values overflow float32");
+        return;
+    }
+    float min_probability = item_request(task->item)->min_probability;
+    while (found > 0 && task->predictions[found - 1].probability < min_probability)
+        found--;
+    struct item_answer result = {.prediction_count = found,
+                                 .predictions = task->predictions,
+                                 .info = task->info,
+                                 .times = task->times,
+                                 .batch_size = batch_size};
+    (void)item_finish_answer(task->item, &result);
+    task->predictions = result.predictions;
+    lane_drop(lane, task);
+}
+
+/* The batcher's turn. */
+static void run(void *user, struct batcher_turn turn, struct batcher_entry *const *entries,
+                size_t count)
+{
+    struct lane *lane = user;
+    struct seat *seat = &lane->seats[turn.is_wide ? lane->seat_count - 1 : turn.thread];
+    uint64_t start_us = clock_now_us();
+    size_t images = fill_seat(lane, seat, entries, count, start_us);
+    if (images == 0)
+        return;
+    start_us = clock_now_us();
+    engine_run(engine_of(lane), seat->scratch, images, seat->slots,
+               &(struct engine_outputs){.logits = seat->logits});
+    uint64_t inference_us = clock_now_us() - start_us;
+    prepare_queue_give_back(lane->options.queue, lane->line, seat->slot_numbers, images);
+    metrics_batch(lane->options.metrics, images);
+    size_t classes = engine_classes(engine_of(lane));
+    for (size_t i = 0; i < images; i++) {
+        struct task *task = seat->tasks[i];
+        task->slot = TASK_NO_SLOT;
+        task->times.inference_us = inference_us;
+        metrics_stage(lane->options.metrics, METRICS_STAGE_INFERENCE, inference_us);
+        answer(lane, task, seat->logits + i * classes, images);
+    }
+}
+
+static enum status make_memory(struct lane *lane, struct error *error)
+{
+    const struct lane_options *options = &lane->options;
+    lane->seats = alloc_array(lane->seat_count, sizeof *lane->seats, SIZE_MAX);
+    if (!lane->seats)
+        return error_set(error, STATUS_NO_MEMORY, "no memory for a lane");
+    enum status status = slot_block_init(engine_of(lane), slot_count(options), &lane->slots, error);
+    if (status)
+        return status;
+    lane->bytes = lane->slots.memory.size_bytes;
+    lane->locked_bytes = lane->slots.memory.locked_bytes;
+    for (size_t i = 0; i < lane->seat_count && !status; i++)
+        status = seat_init(lane, i, error);
+    return status;
+}
+
+enum status lane_create(const struct lane_options *options, struct lane **ret_lane,
+                        struct error *error)
+{
+    struct lane *lane = calloc(1, sizeof *lane);
+    if (!lane)
+        return error_set(error, STATUS_NO_MEMORY, "no memory for a lane");
+    lane->options = *options;
+    lane->seat_count = options->batch_threads + (options->engine_threads > 1);
+    enum status status = make_memory(lane, error);
+    if (!status)
+        status = warm_up_all(lane, error);
+    if (!status)
+        status = prepare_queue_open(options->queue, slot_count(options), &lane->line, error);
+    /* Last, since it cannot be taken back. */
+    if (!status)
+        status = batcher_open_lane(
+            options->batcher,
+            &(struct batcher_lane_options){.max_batch = options->max_batch,
+                                           .max_queue_delay_us = options->max_queue_delay_us,
+                                           .run = run,
+                                           .user = lane},
+            &lane->batches, error);
+    if (status)
+        lane_destroy(lane);
+    else
+        *ret_lane = lane;
+    return status;
+}
+
+void lane_destroy(struct lane *lane)
+{
+    if (!lane)
+        return;
+    for (size_t i = 0; lane->seats && i < lane->seat_count; i++)
+        seat_fini(&lane->seats[i]);
+    free(lane->seats);
+    slot_block_fini(&lane->slots);
+    free(lane);
+}
+
+const struct model *lane_model(const struct lane *lane)
+{
+    return lane->options.model;
+}
+
+struct metrics *lane_metrics(const struct lane *lane)
+{
+    return lane->options.metrics;
+}
+
+void lane_memory(const struct lane *lane, size_t *ret_bytes, size_t *ret_locked_bytes)
+{
+    *ret_bytes = lane->bytes;
+    *ret_locked_bytes = lane->locked_bytes;
+}
+
+uint8_t *lane_pixels(const struct lane *lane, const struct task *task)
+{
+    return slot_block_pixels(&lane->slots, task->slot);
+}
+
+void lane_push(struct lane *lane, struct task *task)
+{
+    item_set_stage(task->item, ITEM_STAGE_PREPARE);
+    metrics_queue_add(lane->options.metrics, METRICS_QUEUE_PREPARE, 1);
+    prepare_queue_push(lane->options.queue, lane->line, task);
+}
+
+void lane_submit(struct lane *lane, struct task *task)
+{
+    item_set_stage(task->item, ITEM_STAGE_QUEUE);
+    metrics_queue_add(lane->options.metrics, METRICS_QUEUE_BATCH, 1);
+    batcher_submit(lane->options.batcher, lane->batches, &task->entry);
+}
+
+void lane_drop(struct lane *lane, struct task *task)
+{
+    if (task->slot != TASK_NO_SLOT)
+        prepare_queue_give_back(lane->options.queue, lane->line, &task->slot, 1);
+    task_destroy(task);
+}
+
+void lane_fail(struct lane *lane, struct task *task, enum problem_code code, const char *detail)
+{
+    (void)item_finish_problem(task->item, code, detail);
+    lane_drop(lane, task);
+}
+
+void lane_close(struct lane *lane)
+{
+    atomic_store_explicit(&lane->is_closed, true, memory_order_relaxed);
+}
