@@ -350,6 +350,7 @@
     const request = requestOf(asked);
     if (asked !== source) {
       source = asked;
+      tellUrlProblem("");
       forgetPreviews();
       const count = asked.url ? 1 : asked.files.length;
       cards.replaceChildren(...Array.from({length: count}, (_, index) => makeCard(asked, index)));

@@ -189,9 +189,14 @@ const cases = {
       assert.equal(await page.locator("#url").getAttribute("aria-invalid"), "true");
       assert.equal(await focused(page), "url");
     }
+    assert.ok(await page.locator("#result").isHidden());
     await page.locator("#url").press("h");
     assert.equal(await text(page, "#url-problem"), "");
-    assert.ok(await page.locator("#result").isHidden());
+    await page.keyboard.press("Enter");
+    await page.locator("#url-problem:not(:empty)").waitFor();
+    await page.locator("#sample").click();
+    await answered(page);
+    assert.equal(await text(page, "#url-problem"), "");
   },
 
   "a problem is told in place": async ({page, shown}) => {
