@@ -10,6 +10,7 @@ struct span assets_labels(void);       /* config/labels/imagenet_classes.tsv */
 struct span assets_catalogue(void);    /* config/models.json */
 struct span assets_demo_weights(void); /* config/demo/demo.safetensors */
 struct span assets_sample_image(void); /* config/demo/sample.jpg */
+struct span assets_openapi(void);      /* openapi.json */
 struct span assets_page(void); /* page.html with its style and script in it: text/html, UTF-8 */
 
 #endif

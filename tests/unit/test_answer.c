@@ -136,7 +136,10 @@ static void classified_with_a_note(void **state)
         .prediction_count = 2,
         .predictions = predictions,
         .info = {IMAGE_FORMAT_JPEG, 640, 480, 6},
-        .times = {1500, 250, 12345, 14095},
+        .times = {.decode_us = 1500,
+                  .preprocess_us = 250,
+                  .inference_us = 12345,
+                  .total_us = 14095},
     };
     struct json_doc *doc = formatted(
         &answer, "{\"file\": \"dog.jpg\", " DEMO ", \"predictions\": ["
@@ -169,7 +172,7 @@ static void classified_without_a_note(void **state)
         .file = "-",
         .model = fixture->file,
         .info = {IMAGE_FORMAT_WEBP, 1, 16383, 1},
-        .times = {0, 0, 2000, 1000000},
+        .times = {.decode_us = 0, .preprocess_us = 0, .inference_us = 2000, .total_us = 1000000},
     };
     struct json_doc *doc = formatted(
         &answer, "{\"file\": \"-\", " OWN ", \"predictions\": [], "
@@ -193,7 +196,7 @@ static void label_without_a_wnid_has_no_such_member(void **state)
         .prediction_count = 1,
         .predictions = &prediction,
         .info = {IMAGE_FORMAT_BMP, 3, 2, 1},
-        .times = {1, 10, 100, 111},
+        .times = {.decode_us = 1, .preprocess_us = 10, .inference_us = 100, .total_us = 111},
     };
     json_doc_destroy(formatted(
         &answer, "{\"file\": \"a.bmp\", " RANDOM ", \"predictions\": ["
@@ -228,6 +231,35 @@ static void error_takes_the_place_of_the_results(void **state)
                                         "\"too_large\", \"detail\": \"a \\\"quoted\\\" word\"}}"));
 }
 
+/* What a service says more, between and behind what the command says. */
+static void answer_of_a_service(void **state)
+{
+    const struct fixture *fixture = *state;
+    static const struct topk_entry prediction = {.class_id = 1, .probability = 1};
+    struct answer answer = {
+        .url = "http://a/b?c=d",
+        .model = fixture->random,
+        .prediction_count = 1,
+        .predictions = &prediction,
+        .info = {IMAGE_FORMAT_GIF, 3, 2, 1},
+        .times = {.decode_us = 1,
+                  .preprocess_us = 10,
+                  .inference_us = 100,
+                  .total_us = 21111,
+                  .fetch_us = 20000,
+                  .queue_us = 1000},
+        .batch_size = 4,
+        .request_id = "id-1",
+    };
+    json_doc_destroy(formatted(
+        &answer, "{\"url\": \"http://a/b?c=d\", " RANDOM ", \"predictions\": ["
+                 "{\"class_id\": 1, \"label\": \"class 1\", \"probability\": 1.0}], "
+                 "\"image\": {\"format\": \"gif\", \"width\": 3, \"height\": 2, "
+                 "\"orientation\": 1}, \"batch_size\": 4, \"request_id\": \"id-1\", "
+                 "\"timing_ms\": {\"fetch\": 20.0, \"decode\": 0.001, \"preprocess\": 0.01, "
+                 "\"queue\": 1.0, \"inference\": 0.1, \"total\": 21.111}}"));
+}
+
 /* A file name is any bytes but NUL and slash; the document is UTF-8 on one line. */
 static void any_file_name_makes_valid_json(void **state)
 {
@@ -252,6 +284,7 @@ int main(void)
         cmocka_unit_test(classified_without_a_note),
         cmocka_unit_test(label_without_a_wnid_has_no_such_member),
         cmocka_unit_test(error_takes_the_place_of_the_results),
+        cmocka_unit_test(answer_of_a_service),
         cmocka_unit_test(any_file_name_makes_valid_json),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
