@@ -19,7 +19,9 @@ static struct json_node *node_of(json_t *value)
     return (struct json_node *)value;
 }
 
-enum status json_doc_parse(struct span text, struct json_doc **ret_doc, struct error *error)
+/* `name` NULL: the place is a line and a column. */
+static enum status parse(struct span text, const char *name, struct json_doc **ret_doc,
+                         struct error *error)
 {
     json_error_t why;
     json_t *root = json_loadb((const char *)text.data, text.size,
@@ -27,6 +29,8 @@ enum status json_doc_parse(struct span text, struct json_doc **ret_doc, struct e
     /* Without memory jansson may fail before it has set a code. */
     if (!root && (json_error_code(&why) == json_error_out_of_memory || why.text[0] == '\0'))
         return error_set(error, STATUS_NO_MEMORY, "no memory for a JSON document");
+    if (!root && name)
+        return error_set(error, STATUS_BAD_REQUEST, "%s:%d: %s", name, why.line, why.text);
     if (!root)
         return error_set(error, STATUS_BAD_REQUEST, "line %d column %d: %s", why.line, why.column,
                          why.text);
@@ -38,6 +42,17 @@ enum status json_doc_parse(struct span text, struct json_doc **ret_doc, struct e
     doc->root = root;
     *ret_doc = doc;
     return STATUS_OK;
+}
+
+enum status json_doc_parse(struct span text, struct json_doc **ret_doc, struct error *error)
+{
+    return parse(text, NULL, ret_doc, error);
+}
+
+enum status json_doc_parse_file(struct span text, const char *name, struct json_doc **ret_doc,
+                                struct error *error)
+{
+    return parse(text, name, ret_doc, error);
 }
 
 struct json_doc *json_doc_create(void)

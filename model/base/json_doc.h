@@ -22,6 +22,10 @@ struct json_node;
 MUST_CHECK enum status json_doc_parse(struct span text, struct json_doc **ret_doc,
                                       struct error *error);
 
+/* The same of a file called `name`: fails with "NAME:L: why". */
+MUST_CHECK enum status json_doc_parse_file(struct span text, const char *name,
+                                           struct json_doc **ret_doc, struct error *error);
+
 /* An empty object to write into. NULL without memory. Returns owned. */
 struct json_doc *json_doc_create(void);
 

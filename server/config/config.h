@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/base/span.h"
 #include "model/base/status.h"
 
 /* Texts, owned by the configuration. */
@@ -95,10 +96,17 @@ struct config_sources {
 
 /* Reads and checks everything. Fails with STATUS_BAD_REQUEST and every fault found on a line of its
  * own as far as the text reaches: "classifyd.json:12: server.prot: unknown option; did you mean
- * server.port?", "CLASSIFYD_SERVER_PORT: 70000 is over 65535", ...; STATUS_IO (the file cannot be
- * read), STATUS_NO_MEMORY. Returns owned, immutable. */
+ * server.port?", "CLASSIFYD_SERVER_PORT: 70000 is out of range: 0 to 65535",
+ * "--set: log.level: ..."; STATUS_NOT_FOUND, STATUS_TOO_LARGE, STATUS_IO (the file cannot be read),
+ * STATUS_NO_MEMORY. Returns owned, immutable. Blocks on the disk; any thread. */
 MUST_CHECK enum status config_load(const struct config_sources *sources, struct config **ret_config,
                                    struct error *error);
+
+/* The same, of a file whose text is at hand; sources->file is what messages call it. */
+MUST_CHECK enum status config_parse(const struct config_sources *sources, struct span text,
+                                    struct config **ret_config, struct error *error);
+
+/* Accepts NULL. */
 void config_destroy(struct config *config);
 
 /* Every option with its value, as a JSON file that config_load reads back; `only_changed`: those
