@@ -44,9 +44,10 @@ MUST_CHECK enum status log_create(const struct log_options *options, struct log 
                                   struct error *error);
 void log_destroy(struct log *log);
 
-/* time, level, "event" and the fields: time=2026-11-21T10:00:00.123Z level=info event=request
- * id=... A line over 4 KiB is cut at a field. Any thread; blocks on fd. Accepts a NULL log:
- * nothing. */
+/* time (UTC), level, "event" and the fields: time=2026-11-21T10:00:00.123Z level=info
+ * event=request id=... A value of logfmt that is not plain is written as a JSON string is. A line
+ * has at most 4 KiB: fields without room are left out, and truncated=true says so. Any thread;
+ * blocks on fd; a line that cannot be written is lost. Accepts a NULL log: nothing. */
 void log_write(struct log *log, enum log_level level, const char *event,
                const struct log_field *fields);
 

@@ -347,7 +347,7 @@ static void faults_of_the_file_name_line_and_key(void **state)
         {"{\"server\":\n{},}", "c.json:2: string or '}' expected near '}'"},
         {"{\"server\": {\"port\": 9223372036854775808}}",
          "c.json:1: too big integer near '9223372036854775808'"},
-        {"", "c.json:1: '[' or '{' expected near end of file"},
+        {"", "c.json:1: unexpected token near end of file"},
         {"[]", "c.json:1: wants an object of sections, not an array"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
