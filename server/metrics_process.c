@@ -24,6 +24,12 @@ static bool read_text(const char *path, char *text, size_t size)
     return got > 0;
 }
 
+/* The number at the beginning of `text`, which the kernel wrote. */
+static int64_t read_number(const char *text)
+{
+    return strtoimax(text, NULL, 10);
+}
+
 /* When the machine started, in seconds since 1970. /proc/stat is too long for one read: a line a
  * CPU comes first. */
 static int64_t read_boot_time_s(void)
@@ -34,31 +40,36 @@ static int64_t read_boot_time_s(void)
     char line[256];
     int64_t boot_time_s = -1;
     while (boot_time_s < 0 && fgets(line, sizeof line, file))
-        if (sscanf(line, "btime %" SCNd64, &boot_time_s) != 1)
-            boot_time_s = -1;
+        if (!strncmp(line, "btime ", 6))
+            boot_time_s = read_number(line + 6);
     fclose(file);
     return boot_time_s;
 }
 
-/* See proc_pid_stat(5); the second field is the program's name, which may hold anything. */
+/* See proc_pid_stat(5); fields count from 1, and the second is the program's name in parentheses,
+ * which may hold anything. */
 static void read_stat(struct metrics_process *process)
 {
     char text[1024];
     if (!read_text("/proc/self/stat", text, sizeof text))
         return;
-    const char *fields = strrchr(text, ')');
-    int64_t threads, start_ticks, virtual_bytes, resident_pages;
-    if (!fields || sscanf(fields + 1,
-                          " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d"
-                          " %" SCNd64 " %*d %" SCNd64 " %" SCNd64 " %" SCNd64,
-                          &threads, &start_ticks, &virtual_bytes, &resident_pages) != 4)
+    enum { THREADS = 20, START_TICKS = 22, VIRTUAL_BYTES = 23, RESIDENT_PAGES = 24 };
+    int64_t numbers[RESIDENT_PAGES + 1] = {0};
+    const char *field = strrchr(text, ')');
+    for (int i = 3; field && i <= RESIDENT_PAGES; i++) {
+        field = strchr(field, ' ');
+        if (field)
+            numbers[i] = read_number(++field);
+    }
+    if (!field)
         return;
-    process->threads = threads;
-    process->virtual_bytes = virtual_bytes;
-    process->resident_bytes = resident_pages * sysconf(_SC_PAGESIZE);
+    process->threads = numbers[THREADS];
+    process->virtual_bytes = numbers[VIRTUAL_BYTES];
+    process->resident_bytes = numbers[RESIDENT_PAGES] * sysconf(_SC_PAGESIZE);
     int64_t boot_time_s = read_boot_time_s(), ticks_per_s = sysconf(_SC_CLK_TCK);
     if (boot_time_s >= 0 && ticks_per_s > 0)
-        process->start_time_us = boot_time_s * US_PER_S + start_ticks * US_PER_S / ticks_per_s;
+        process->start_time_us =
+            boot_time_s * US_PER_S + numbers[START_TICKS] * US_PER_S / ticks_per_s;
 }
 
 static int64_t count_open_fds(void)
@@ -67,6 +78,7 @@ static int64_t count_open_fds(void)
     if (!folder)
         return -1;
     int64_t count = 0;
+    /* cppcheck-suppress readdirCalled; of a folder that no other thread reads it is safe */
     for (const struct dirent *entry; (entry = readdir(folder));)
         count += entry->d_name[0] != '.';
     closedir(folder);
