@@ -110,3 +110,8 @@ const struct graph *model_graph(const struct model *model)
 {
     return model->graph;
 }
+
+const struct engine_golden *model_golden(const struct model *model)
+{
+    return model->source.golden.count > 0 ? &model->source.golden : NULL;
+}

@@ -9,6 +9,7 @@
 #include "model/catalogue/labels.h"
 #include "model/catalogue/recipe.h"
 #include "model/net/engine.h"
+#include "model/net/engine_golden.h"
 #include "model/net/graph.h"
 #include "model/net/topk.h"
 
@@ -50,5 +51,6 @@ const struct recipe *model_recipe(const struct model *model);
 const struct labels *model_labels(const struct model *model);
 const struct engine *model_engine(const struct model *model);
 const struct graph *model_graph(const struct model *model);
+const struct engine_golden *model_golden(const struct model *model); /* NULL: carries none */
 
 #endif

@@ -64,6 +64,23 @@ static enum status read_labels(const struct model_library *library, const struct
     return STATUS_OK;
 }
 
+static enum status read_metadata_golden(struct model_source *source, struct error *error)
+{
+    const char *text = weights_metadata(source->weights, "golden");
+    if (!text)
+        return STATUS_OK;
+    struct json_doc *doc = NULL;
+    struct error why = {0};
+    struct span span = {(const uint8_t *)text, strlen(text)};
+    enum status status = json_doc_parse(span, &doc, &why);
+    if (status != STATUS_OK)
+        return error_set(error, status == STATUS_BAD_REQUEST ? STATUS_BAD_MODEL : status,
+                         "golden: not a JSON object: %s", why.text);
+    status = engine_golden_read(json_doc_root(doc), &source->golden, error);
+    json_doc_destroy(doc);
+    return status;
+}
+
 static enum status read_metadata_labels(const struct model_library *library,
                                         struct model_source *source, struct error *error)
 {
@@ -97,6 +114,8 @@ static enum status read_metadata(const struct model_library *library, struct mod
                                   &source->recipe, error);
     if (status == STATUS_OK)
         status = read_metadata_labels(library, source, error);
+    if (status == STATUS_OK)
+        status = read_metadata_golden(source, error);
     if (status != STATUS_OK)
         error_prefix(error, "metadata");
     return status;
@@ -105,12 +124,19 @@ static enum status read_metadata(const struct model_library *library, struct mod
 static bool is_sidecar_key(void *user, const char *key, const struct json_node *value)
 {
     (void)value;
-    static const char *const keys[] = {"resize", "crop", "mean", "std", "labels", "note"};
+    static const char *const keys[] = {"resize", "crop", "mean", "std", "labels", "note", "golden"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (strcmp(key, keys[i]) == 0)
             return true;
     *(const char **)user = key;
     return false;
+}
+
+/* Whether the drawn image of golden values becomes the same input: nothing resizes it. */
+static bool is_same_input(const struct recipe *a, const struct recipe *b)
+{
+    return a->crop_px == b->crop_px && memcmp(a->mean, b->mean, sizeof a->mean) == 0 &&
+           memcmp(a->std, b->std, sizeof a->std) == 0;
 }
 
 static enum status read_sidecar(const struct model_library *library, const struct json_node *root,
@@ -120,10 +146,13 @@ static enum status read_sidecar(const struct model_library *library, const struc
     if (!json_node_is_object(root))
         return error_set(error, STATUS_BAD_MODEL, "expected an object");
     if (!json_node_each(root, is_sidecar_key, &unknown))
-        return error_set(error, STATUS_BAD_MODEL,
-                         "%.60s: unknown key; known are resize, crop, mean, std, labels, note",
-                         unknown);
+        return error_set(
+            error, STATUS_BAD_MODEL,
+            "%.60s: unknown key; known are resize, crop, mean, std, labels, note, golden", unknown);
+    const struct recipe said = source->recipe;
     enum status status = recipe_read_json(root, &source->recipe, error);
+    if (!is_same_input(&said, &source->recipe))
+        source->golden.count = 0; /* they were computed for another input */
     const struct json_node *labels = json_node_member(root, "labels");
     if (status == STATUS_OK && labels)
         status = read_labels(library, labels, source, error);
@@ -132,6 +161,9 @@ static enum status read_sidecar(const struct model_library *library, const struc
         status = json_node_string(note)
                      ? keep_text(json_node_string(note), &source->note, error)
                      : error_set(error, STATUS_BAD_MODEL, "note: expected a text");
+    const struct json_node *golden = json_node_member(root, "golden");
+    if (status == STATUS_OK && golden)
+        status = engine_golden_read(golden, &source->golden, error);
     return status;
 }
 

@@ -4,6 +4,7 @@
 #define CLASSIFYD_MODEL_MODEL_SOURCE_H
 
 #include "model/model.h"
+#include "model/net/engine_golden.h"
 #include "model/net/weights.h"
 
 struct model_source {
@@ -11,6 +12,7 @@ struct model_source {
     struct recipe recipe;
     struct labels *own_labels;   /* NULL where `labels` is borrowed from the library */
     const struct labels *labels; /* NULL where nothing says: see model_source_settle_labels */
+    struct engine_golden golden; /* count 0 where the model carries none */
     char *name, *set, *note;     /* of model_name, model_weights, model_note; `note` may be NULL */
     char *path;                  /* of model_source: a path, "embedded", "random" */
 };

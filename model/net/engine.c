@@ -231,6 +231,11 @@ static void run_step(struct walk *walk, const struct step *step, size_t first_im
                                  .first_image = first_image,
                                  .images = images};
     const struct engine_observer *observer = &scratch->observer;
+    if (observer->step_start) {
+        if (walk->member == 0)
+            observer->step_start(observer->user, &run);
+        team_barrier(walk->team);
+    }
     uint64_t start_us = observer->step_done && walk->member == 0 ? clock_now_us() : 0;
     share_units(walk, &run);
     walk->step_run++;

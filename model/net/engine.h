@@ -33,12 +33,14 @@ struct engine_outputs {
     float *feature_map; /* [k, h, w, features] NHWC dense, the last stage's output */
 };
 
-/* Called after each step of a run with the whole batch's output; for tests and profiles. Runs on
- * the caller's thread while the team waits. */
+/* Called before each step of a run, with its inputs, and after it, with the whole batch's output;
+ * each may be NULL. For checks, tests and profiles. Runs on the caller's thread while the team
+ * waits. The inputs are still there after the step, but for a residual that is the output, too. */
 struct engine_observer {
     void (*step_done)(void *user, const struct step *step, const float *first_image, size_t images,
                       uint64_t elapsed_us);
     void *user;
+    void (*step_start)(void *user, const struct step_run *run);
 };
 
 /* Folds BatchNorm (in double), lays out the plan, packs the weights. Copies what it needs: graph

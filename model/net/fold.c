@@ -84,3 +84,38 @@ enum status fold_layer(const struct graph_layer *layer, float *ret_weight, float
     free(scale);
     return status;
 }
+
+static enum status fold_new(const struct graph_layer *layer, float **ret_weight, float **ret_bias,
+                            struct error *error)
+{
+    *ret_weight = alloc_array((size_t)layer->weight->count, sizeof(float), SIZE_MAX / 2);
+    *ret_bias = alloc_array(layer->out_channels, sizeof(float), SIZE_MAX / 2);
+    if (!*ret_weight || !*ret_bias)
+        return error_set(error, STATUS_NO_MEMORY, "no memory for the weights of layer %s",
+                         layer->name);
+    return fold_layer(layer, *ret_weight, *ret_bias, error);
+}
+
+enum status fold_step_init(const struct graph *graph, size_t index, bool has_projection,
+                           struct fold_step *ret_step, struct error *error)
+{
+    const struct graph_layer *layer = &graph->layers[index];
+    *ret_step = (struct fold_step){0};
+    enum status status = fold_new(layer, &ret_step->weight, &ret_step->bias, error);
+    if (status != STATUS_OK || !has_projection)
+        return status;
+    float *bias = NULL;
+    status = fold_new(&graph->layers[layer->residual], &ret_step->projection, &bias, error);
+    for (size_t o = 0; o < layer->out_channels && status == STATUS_OK; o++)
+        ret_step->bias[o] += bias[o];
+    free(bias);
+    return status;
+}
+
+void fold_step_fini(struct fold_step *step)
+{
+    free(step->weight);
+    free(step->bias);
+    free(step->projection);
+    *step = (struct fold_step){0};
+}

@@ -3,6 +3,8 @@
 #ifndef CLASSIFYD_MODEL_NET_FOLD_H
 #define CLASSIFYD_MODEL_NET_FOLD_H
 
+#include <stdbool.h>
+
 #include "model/net/graph.h"
 
 /* A convolution or linear layer. With BatchNorm, in double: scale = weight / sqrt(variance + 1e-5),
@@ -12,5 +14,20 @@
  * is named), STATUS_NO_MEMORY. Any thread. */
 MUST_CHECK enum status fold_layer(const struct graph_layer *layer, float *ret_weight,
                                   float *ret_bias, struct error *error);
+
+/* A step of the plan: a convolution or linear layer, and the projection that is part of it. */
+struct fold_step {
+    float *weight;     /* [out, k, k, in/groups] */
+    float *bias;       /* [out]; the projection's is added */
+    float *projection; /* [out, channels that it reads], or NULL */
+};
+
+/* Layer `index` of the graph; with `has_projection` its residual, too. Fails as fold_layer. To be
+ * ended with fold_step_fini, also after a failure. */
+MUST_CHECK enum status fold_step_init(const struct graph *graph, size_t index, bool has_projection,
+                                      struct fold_step *ret_step, struct error *error);
+
+/* Accepts a zeroed struct. */
+void fold_step_fini(struct fold_step *step);
 
 #endif

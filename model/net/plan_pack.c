@@ -1,34 +1,9 @@
 #include "model/net/plan_pack.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "model/base/alloc.h"
 #include "model/net/fold.h"
-
-/* One step's folded weights; freed when they are packed. */
-struct folded {
-    float *weight, *bias, *projection, *projection_bias;
-};
-
-static void folded_fini(struct folded *folded)
-{
-    free(folded->weight);
-    free(folded->bias);
-    free(folded->projection);
-    free(folded->projection_bias);
-}
-
-static enum status fold(const struct graph_layer *layer, float **ret_weight, float **ret_bias,
-                        struct error *error)
-{
-    *ret_weight = alloc_array((size_t)layer->weight->count, sizeof(float), SIZE_MAX / 2);
-    *ret_bias = alloc_array(layer->out_channels, sizeof(float), SIZE_MAX / 2);
-    if (!*ret_weight || !*ret_bias)
-        return error_set(error, STATUS_NO_MEMORY, "no memory for the weights of layer %s",
-                         layer->name);
-    return fold_layer(layer, *ret_weight, *ret_bias, error);
-}
 
 /* FNV-1a over 64-bit words (Fowler, Noll, Vo), the tail padded with zeros: a fingerprint, not a
  * seal. */
@@ -42,25 +17,13 @@ static uint64_t hash_floats(uint64_t hash, const float *values, size_t count)
     return hash;
 }
 
-static enum status fold_step(const struct graph *graph, const struct step *step,
-                             struct folded *ret_folded, uint64_t *hash, struct error *error)
+static uint64_t hash_step(uint64_t hash, const struct graph_layer *layer,
+                          const struct graph_layer *projection, const struct fold_step *folded)
 {
-    const struct graph_layer *layer = &graph->layers[step->layer];
-    enum status status = fold(layer, &ret_folded->weight, &ret_folded->bias, error);
-    if (status != STATUS_OK)
-        return status;
-    *hash = hash_floats(*hash, ret_folded->weight, (size_t)layer->weight->count);
-    if (step->projection) {
-        const struct graph_layer *projection = &graph->layers[layer->residual];
-        status = fold(projection, &ret_folded->projection, &ret_folded->projection_bias, error);
-        if (status != STATUS_OK)
-            return status;
-        *hash = hash_floats(*hash, ret_folded->projection, (size_t)projection->weight->count);
-        for (size_t o = 0; o < layer->out_channels; o++)
-            ret_folded->bias[o] += ret_folded->projection_bias[o];
-    }
-    *hash = hash_floats(*hash, ret_folded->bias, layer->out_channels);
-    return STATUS_OK;
+    hash = hash_floats(hash, folded->weight, (size_t)layer->weight->count);
+    if (folded->projection)
+        hash = hash_floats(hash, folded->projection, (size_t)projection->weight->count);
+    return hash_floats(hash, folded->bias, layer->out_channels);
 }
 
 static bool has_weights(const struct step *step)
@@ -71,14 +34,17 @@ static bool has_weights(const struct step *step)
 static enum status pack_step(const struct graph *graph, struct step *step, uint8_t *to,
                              uint64_t *hash, struct error *error)
 {
-    struct folded folded = {0};
-    enum status status = fold_step(graph, step, &folded, hash, error);
+    const struct graph_layer *layer = &graph->layers[step->layer];
+    struct fold_step folded;
+    enum status status = fold_step_init(graph, step->layer, step->projection, &folded, error);
     if (status == STATUS_OK) {
+        *hash = hash_step(*hash, layer, step->projection ? &graph->layers[layer->residual] : NULL,
+                          &folded);
         const struct step_weights weights = {folded.weight, folded.bias, folded.projection};
         step->kernel->pack(step, &weights, to);
         step->packed = to;
     }
-    folded_fini(&folded);
+    fold_step_fini(&folded);
     return status;
 }
 

@@ -102,7 +102,8 @@ static void run(const struct engine *engine, const char *const *arguments, struc
         size_t count = images - done < batch ? images - done : batch;
         for (size_t i = 0; i < count; i++)
             slots[i] = (struct step_slot){TENSOR_F32, inputs.data + (done + i) * slot_bytes};
-        engine_scratch_observe(scratch, (struct engine_observer){done ? NULL : dump_step, dump});
+        engine_scratch_observe(
+            scratch, (struct engine_observer){.step_done = done ? NULL : dump_step, .user = dump});
         engine_run(engine, scratch, count, slots, &(struct engine_outputs){.logits = logits});
         fwrite(logits, sizeof *logits * engine_classes(engine), count, file);
     }

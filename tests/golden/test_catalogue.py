@@ -2,6 +2,8 @@
 import json
 import pathlib
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -99,3 +101,39 @@ def test_demo_model_knows_the_sample():
         probabilities = net(image[None]).softmax(1)[0]
     assert _meta._IMAGENET_CATEGORIES[probabilities.argmax()] == "golf ball"
     assert probabilities.max() > 0.6
+
+
+def golden_of(path):
+    """What config/demo/golden.py says of a file."""
+    done = subprocess.run([sys.executable, CONFIG / "demo" / "golden.py", path], check=True,
+                          stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout)
+
+
+def assert_golden(carried, found):
+    assert carried["tolerance"] == found["tolerance"]
+    assert [pair[0] for pair in carried["logits"]] == [pair[0] for pair in found["logits"]]
+    for ours, torchs in zip(carried["logits"], found["logits"]):
+        assert ours[1] == pytest.approx(torchs[1], abs=1e-4)
+
+
+def test_demo_model_carries_torchs_logits():
+    path = CONFIG / "demo" / "demo.safetensors"
+    _, metadata = read_safetensors(path)
+    assert_golden(json.loads(metadata["golden"]), golden_of(path))
+
+
+def test_golden_values_of_a_file_of_ones_own(tmp_path):
+    torch.manual_seed(5)
+    net = resnet.ResNet(resnet.Bottleneck, [1, 1, 1, 1], 7, groups=32, width_per_group=4).eval()
+    path = tmp_path / "own.pth"
+    torch.save(net.state_dict(), path)
+    recipe = {"crop": 48, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.25]}
+    (tmp_path / "own.pth.json").write_text(json.dumps(recipe))
+    rows, columns, channels = np.mgrid[:48, :48, :3]
+    pixels = (rows * (channels + 1) + columns * (3 - channels) + rows * columns // 16) % 256
+    values = (pixels / 255 - np.array(recipe["mean"])) / np.array(recipe["std"])
+    with torch.no_grad():
+        logits = net(torch.from_numpy(values.transpose(2, 0, 1)[None]).float())[0]
+    pairs = sorted(enumerate(logits.tolist()), key=lambda pair: -pair[1])
+    assert_golden({"logits": pairs, "tolerance": 0.001}, golden_of(path))

@@ -136,7 +136,8 @@ static void the_observer_sees_every_step(void **state)
     struct fixture *fixture = *state;
     struct seen seen = {0};
     float logits[2][CLASSES];
-    engine_scratch_observe(fixture->scratch, (struct engine_observer){count_step, &seen});
+    engine_scratch_observe(fixture->scratch,
+                           (struct engine_observer){.step_done = count_step, .user = &seen});
     engine_run(fixture->engine, fixture->scratch, 2, fixture->slots,
                &(struct engine_outputs){.logits = logits[0]});
     assert_int_equal(seen.steps, engine_plan(fixture->engine)->step_count);

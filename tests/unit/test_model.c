@@ -10,6 +10,7 @@
 
 #include "model/image/prepare.h"
 #include "model/model.h"
+#include "model/net/engine_check.h"
 #include "server/web/assets.h"
 
 struct fixture {
@@ -93,11 +94,38 @@ static void demo_knows_the_sample(void **state)
     model_destroy(model);
 }
 
+/* What torch computed with the demo model's weights, and a batch that is checked all over: with
+ * each kernel set of this machine. */
+static void demo_passes_its_check(void **state)
+{
+    enum { BATCH = 4 };
+    const struct fixture *fixture = *state;
+    static const char *const kernels[] = {"auto", "generic"};
+    for (size_t i = 0; i < 2; i++) {
+        struct model_options options = {.engine = {.kernels = kernels[i]}};
+        struct model *model = NULL;
+        struct engine_scratch *scratch = NULL;
+        struct engine_check_report report = {0};
+        struct error error = {0};
+        assert_int_equal(model_load(&fixture->library, "demo", &options, &model, NULL), STATUS_OK);
+        assert_int_equal(engine_scratch_create(model_engine(model), BATCH, 2, &scratch, NULL),
+                         STATUS_OK);
+        if (engine_check(model_engine(model), model_graph(model), scratch, BATCH,
+                         model_golden(model), &report, &error) != STATUS_OK)
+            fail_msg("%s: %s", kernels[i], error.text);
+        assert_int_equal(report.golden_logits, 16);
+        assert_true(report.worst_golden < 1e-4);
+        engine_scratch_destroy(scratch);
+        model_destroy(model);
+    }
+}
+
 static void head_decides_the_labels(void **state)
 {
     struct model *model = loaded(*state, "random:resnet18?classes=10&seed=3");
     assert_int_equal(engine_classes(model_engine(model)), 10);
     assert_int_equal(labels_count(model_labels(model)), 10);
+    assert_null(model_golden(model));
     assert_string_equal(labels_at(model_labels(model), 4).text, "class 4");
     model_destroy(model);
 }
@@ -137,6 +165,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(demo_knows_the_sample),
+        cmocka_unit_test(demo_passes_its_check),
         cmocka_unit_test(head_decides_the_labels),
         cmocka_unit_test(failures_name_the_file),
     };

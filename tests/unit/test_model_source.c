@@ -210,6 +210,8 @@ static void metadata_is_believed(void **state)
         {"{\"labels\": \"imagenet21k\"}", "metadata: labels"},
         {"{\"labels\": \"[1, 2]\"}", "metadata: labels: entry 0"},
         {"{\"labels\": \"{}\"}", "metadata: labels"},
+        {"{\"golden\": \"golden\"}", "metadata: golden: not a JSON object"},
+        {"{\"golden\": \"{}\"}", "metadata: golden: expected"},
     };
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
         write_weights(fixture, "m.safetensors", broken[i][0], path);
@@ -241,12 +243,41 @@ static void file_beside_goes_before_metadata(void **state)
         {"{\"labels\": \"cifar10\"}", "labels: expected"},
         {"{\"labels\": []}", "labels: expected"},
         {"{\"note\": 1}", "note: expected"},
+        {"{\"golden\": 1}", "golden: expected"},
         {"{\"mean\": [1, 2, 3]}", "mean: expected"},
     };
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
         write_file(fixture, "s.safetensors.json", broken[i][0], strlen(broken[i][0]), beside);
         assert_refused(fixture, path, STATUS_BAD_MODEL, broken[i][1]);
         assert_refused(fixture, path, STATUS_BAD_MODEL, beside);
+    }
+}
+
+static void golden_values_belong_to_an_input(void **state)
+{
+    const struct fixture *fixture = *state;
+    static const struct {
+        const char *beside;
+        size_t count;
+        float logit;
+    } rows[] = {
+        {"{\"note\": \"x\"}", 1, 2},
+        {"{\"resize\": 40, \"crop\": 28}", 1, 2},
+        {"{\"crop\": 36}", 0, 0},
+        {"{\"mean\": [0.1, 0.2, 0.3]}", 0, 0},
+        {"{\"std\": [0.1, 0.2, 0.3]}", 0, 0},
+        {"{\"crop\": 36, \"golden\": {\"logits\": [[0, 5]]}}", 1, 5},
+    };
+    char path[128], beside[128];
+    write_weights(fixture, "g.safetensors",
+                  "{\"crop\": \"28\", \"golden\": \"{\\\"logits\\\": [[0, 2]]}\"}", path);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        write_file(fixture, "g.safetensors.json", rows[i].beside, strlen(rows[i].beside), beside);
+        struct model_source source = opened(fixture, path);
+        assert_int_equal(source.golden.count, rows[i].count);
+        if (rows[i].count > 0)
+            assert_float_equal(source.golden.logits[0].logit, rows[i].logit, 0);
+        model_source_fini(&source);
     }
 }
 
@@ -314,6 +345,7 @@ int main(void)
         cmocka_unit_test(paths_name_their_file),
         cmocka_unit_test(metadata_is_believed),
         cmocka_unit_test(file_beside_goes_before_metadata),
+        cmocka_unit_test(golden_values_belong_to_an_input),
         cmocka_unit_test(labels_fall_back_to_imagenet_or_numbers),
         cmocka_unit_test(random_models_have_their_shape),
         cmocka_unit_test(demo_is_embedded),

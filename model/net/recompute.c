@@ -1,0 +1,143 @@
+#include "model/net/recompute.h"
+
+#include <math.h>
+
+enum { RGB = 3 };
+
+float recompute_element(const struct tensor *tensor, uint8_t *const *buffers,
+                        struct recompute_place place)
+{
+    const float *origin =
+        (const float *)(const void *)(buffers[tensor->buffer] + tensor->offset_bytes);
+    return origin[place.image / tensor->interleave * tensor->image_stride +
+                  place.y * tensor->row_stride + place.x * tensor->pixel_stride +
+                  place.image % tensor->interleave * (tensor->pixel_stride / tensor->interleave) +
+                  place.channel];
+}
+
+/* Of a batch slot, as the first step normalises it. */
+static double slot_element(const struct step_run *run, struct recompute_place place)
+{
+    const struct step *step = run->step;
+    const struct step_slot *slot = &run->slots[place.image - run->first_image];
+    size_t index = ((size_t)place.y * step->input->width_px + place.x) * RGB + place.channel;
+    if (slot->type == TENSOR_F32)
+        return (double)((const float *)slot->data)[index];
+    double scaled = (double)((const uint8_t *)slot->data)[index] / 255.0;
+    return (scaled - (double)step->mean[place.channel]) / (double)step->std[place.channel];
+}
+
+static double input_element(const struct step_run *run, struct recompute_place place)
+{
+    return run->step->op == STEP_CONV_INPUT
+               ? slot_element(run, place)
+               : (double)recompute_element(run->step->input, run->buffers, place);
+}
+
+static void add(struct recompute_result *sum, double term)
+{
+    sum->value += term;
+    sum->magnitude += fabs(term);
+}
+
+/* Moves `place` to tap (ky, kx) of its output's window; false outside the image. */
+static bool move_to_tap(const struct step *step, uint32_t ky, uint32_t kx,
+                        struct recompute_place *place)
+{
+    int64_t y = (int64_t)place->y * step->stride_px + ky - step->pad_px;
+    int64_t x = (int64_t)place->x * step->stride_px + kx - step->pad_px;
+    if (y < 0 || y >= step->input->height_px || x < 0 || x >= step->input->width_px)
+        return false;
+    place->y = (uint32_t)y;
+    place->x = (uint32_t)x;
+    return true;
+}
+
+static void add_taps(const struct step_run *run, const float *weight, struct recompute_place place,
+                     struct recompute_result *sum)
+{
+    const struct step *step = run->step;
+    uint32_t group_in = step->input->channels / step->groups;
+    uint32_t group = place.channel / (step->output->channels / step->groups);
+    weight += (size_t)place.channel * step->kernel_px * step->kernel_px * group_in;
+    for (uint32_t ky = 0; ky < step->kernel_px; ky++)
+        for (uint32_t kx = 0; kx < step->kernel_px; kx++, weight += group_in) {
+            struct recompute_place from = place;
+            if (!move_to_tap(step, ky, kx, &from))
+                continue;
+            for (uint32_t c = 0; c < group_in; c++) {
+                from.channel = group * group_in + c;
+                add(sum, input_element(run, from) * (double)weight[c]);
+            }
+        }
+}
+
+static void add_projection(const struct step_run *run, const float *weight,
+                           struct recompute_place place, struct recompute_result *sum)
+{
+    const struct tensor *input = run->step->projection;
+    weight += (size_t)place.channel * input->channels;
+    place.y *= run->step->projection_stride_px;
+    place.x *= run->step->projection_stride_px;
+    for (place.channel = 0; place.channel < input->channels; place.channel++)
+        add(sum,
+            (double)recompute_element(input, run->buffers, place) * (double)weight[place.channel]);
+}
+
+static struct recompute_result max_pool(const struct step_run *run, struct recompute_place place)
+{
+    const struct step *step = run->step;
+    struct recompute_result best = {.value = -INFINITY};
+    for (uint32_t ky = 0; ky < step->kernel_px; ky++)
+        for (uint32_t kx = 0; kx < step->kernel_px; kx++) {
+            struct recompute_place from = place;
+            if (move_to_tap(step, ky, kx, &from))
+                best.value = fmax(best.value, input_element(run, from));
+        }
+    return best;
+}
+
+static struct recompute_result average_pool(const struct step_run *run,
+                                            struct recompute_place place)
+{
+    const struct tensor *input = run->step->input;
+    struct recompute_result sum = {0};
+    for (place.y = 0; place.y < input->height_px; place.y++)
+        for (place.x = 0; place.x < input->width_px; place.x++)
+            add(&sum, input_element(run, place));
+    double pixels = (double)input->height_px * input->width_px;
+    return (struct recompute_result){sum.value / pixels, sum.magnitude / pixels};
+}
+
+static struct recompute_result weighted_sum(const struct step_run *run,
+                                            const struct step_weights *weights,
+                                            struct recompute_place place, float residual)
+{
+    const struct step *step = run->step;
+    struct recompute_result sum = {0};
+    if (step->op == STEP_LINEAR)
+        for (uint32_t c = 0; c < step->input->channels; c++)
+            add(&sum,
+                input_element(run, (struct recompute_place){place.image, 0, 0, c}) *
+                    (double)weights->weight[(size_t)place.channel * step->input->channels + c]);
+    else
+        add_taps(run, weights->weight, place, &sum);
+    if (step->projection)
+        add_projection(run, weights->projection, place, &sum);
+    add(&sum, (double)residual);
+    add(&sum, (double)weights->bias[place.channel]);
+    if (step->has_relu && sum.value < 0)
+        sum.value = 0;
+    return sum;
+}
+
+struct recompute_result recompute_output(const struct step_run *run,
+                                         const struct step_weights *weights,
+                                         struct recompute_place place, float residual)
+{
+    if (run->step->op == STEP_MAX_POOL)
+        return max_pool(run, place);
+    if (run->step->op == STEP_AVERAGE_POOL)
+        return average_pool(run, place);
+    return weighted_sum(run, weights, place, residual);
+}

@@ -1,0 +1,30 @@
+/* Single outputs of a step, computed again from its inputs: the arithmetic that
+ * model/kernels/generic/ defines, in double, one sum a call and no packing. For checks. */
+#ifndef CLASSIFYD_MODEL_NET_RECOMPUTE_H
+#define CLASSIFYD_MODEL_NET_RECOMPUTE_H
+
+#include "model/kernels/kernels.h"
+
+/* One element of a step's tensors; `image` counts from the batch's first. */
+struct recompute_place {
+    size_t image;
+    uint32_t y, x, channel;
+};
+
+struct recompute_result {
+    double value;
+    double magnitude; /* the sum of the terms' absolute values, which bounds what rounding can do */
+};
+
+/* A float tensor's element. Any thread. */
+float recompute_element(const struct tensor *tensor, uint8_t *const *buffers,
+                        struct recompute_place place);
+
+/* What the step has to write at `place` of its output. `weights` may be NULL for a pooling step;
+ * `residual` is that tensor's element before the step (0 where there is none), as the step may
+ * write over it. The other inputs are read. Any thread. */
+struct recompute_result recompute_output(const struct step_run *run,
+                                         const struct step_weights *weights,
+                                         struct recompute_place place, float residual);
+
+#endif
