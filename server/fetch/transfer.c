@@ -343,6 +343,14 @@ static enum problem_code classify(CURLcode code)
     }
 }
 
+/* Libcurl calls a line of a header that is over its limit a lack of memory. */
+static bool has_begun_to_answer(CURL *curl)
+{
+    curl_off_t first_byte_us = 0;
+    (void)curl_easy_getinfo(curl, CURLINFO_STARTTRANSFER_TIME_T, &first_byte_us);
+    return first_byte_us > 0;
+}
+
 static void explain(struct transfer *transfer, CURLcode code)
 {
     char why[CURL_ERROR_SIZE];
@@ -352,6 +360,9 @@ static void explain(struct transfer *transfer, CURLcode code)
         refuse_address(transfer);
     else if (code == CURLE_FILESIZE_EXCEEDED)
         refuse_size(transfer);
+    else if (code == CURLE_OUT_OF_MEMORY && has_begun_to_answer(transfer->curl))
+        problem_set(&transfer->problem, PROBLEM_FETCH_FAILED,
+                    "the server sent a header that is too long");
     else
         problem_set(&transfer->problem, classify(code), "%s", why);
 }
