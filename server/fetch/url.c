@@ -169,7 +169,8 @@ char *url_resolve(const char *base, const char *reference)
     return copy;
 }
 
-/* Without the parts that are nobody's business; NULL where it is no URL. */
+/* Without the parts that are nobody's business; NULL where it is no URL, or has no host: then what
+ * stands before an @ is nothing that the parser knows. */
 static char *strip(CURLU *handle, const char *text)
 {
     static const CURLUPart secrets[] = {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_OPTIONS,
@@ -181,7 +182,10 @@ static char *strip(CURLU *handle, const char *text)
     for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
         if (curl_url_set(handle, secrets[i], NULL, 0) != CURLUE_OK)
             return NULL;
-    return get(handle, CURLUPART_URL, 0);
+    char *host = get(handle, CURLUPART_HOST, 0);
+    bool has_host = host && *host;
+    curl_free(host);
+    return has_host ? get(handle, CURLUPART_URL, 0) : NULL;
 }
 
 void url_redact(const char *text, char *ret_text, size_t size)

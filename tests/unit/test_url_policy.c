@@ -38,10 +38,7 @@ static const char *const private_hosts[] = {
     "00000177.0.0.1", "0177.0.0x1", "127.0.0.1.", "127.1.", "2130706433.", "%31%32%37.0.0.1",
     "127%2e0%2e0%2e1", "%30x7f.1", "127.255.255.254",
     "\xef\xbc\x91\xef\xbc\x92\xef\xbc\x97.0.0.1", /* full-width digits */
-    "127\xe3\x80\x82"
-    "0\xe3\x80\x82"
-    "0\xe3\x80\x82"
-    "1", /* ideographic full stops */
+    "127\343\200\2020\343\200\2020\343\200\2021", /* ideographic full stops */
     "%EF%BC%91%EF%BC%92%EF%BC%97.0.0.1",
     "\xe2\x91\xa0\xe2\x91\xa1\xe2\x91\xa6.0.0.1", /* circled digits */
     /* and in IPv6 */
@@ -75,8 +72,7 @@ static const char *const private_hosts[] = {
     "256.256.256.256", "127.0.0.256", "1.2.3.4.5", "4294967296", "0x100000000", "08.8.8.8", "0x",
     "a.b.1", "x.0x7f", "127.0.0.1%00.example.org", "127.0.0.1%20", "%2531.0.0.1", "[127.0.0.1]",
     "[::1", "::1", "[1::2::3]", "..", "a..b",
-    "b\xc3\xbc"
-    "cher.example", /* xn--bcher-kva.example is taken */
+    "b\303\274cher.example", /* xn--bcher-kva.example is taken */
 };
 
 static void private_addresses_are_refused_in_every_spelling(void **state)
@@ -385,6 +381,7 @@ static void redaction_takes_credentials_query_and_fragment(void **state)
         {"http://user:se?cret@a.example/", "(not a URL)"},
         {"http://user:se/cret@a.example/", "(not a URL)"},
         {"http://a@secret@a.example/", "(not a URL)"},
+        {"file:secret@a", "(not a URL)"},
         {"secret", "(not a URL)"},
         {"", "(not a URL)"},
         {"http://a.example/\nsecret", "(not a URL)"},
