@@ -25,7 +25,8 @@ asan() {
         -Db_lundef=false -Dc_args=-fno-sanitize-recover=all || return
     ASAN_OPTIONS=allocator_may_return_null=1:detect_stack_use_after_return=1:strict_string_checks=1 \
     UBSAN_OPTIONS=print_stacktrace=1 \
-        $python tests/support/run_suites.py build-asan --suite unit --suite fuzz --timeout-multiplier 4
+        $python tests/support/run_suites.py build-asan --suite unit --suite fuzz --suite fetch \
+            --timeout-multiplier 4
 }
 
 # clang 14 maps its shadow where the kernel now likes to put programs: without address randomisation
@@ -35,7 +36,7 @@ tsan() {
     local fixed=
     setarch -R true 2>/dev/null && fixed='setarch -R'
     TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1 \
-        $fixed $python tests/support/run_suites.py build-tsan --suite unit --timeout-multiplier 4
+        $fixed $python tests/support/run_suites.py build-tsan --suite unit --suite fetch --timeout-multiplier 4
 }
 
 gcc() {
