@@ -12,8 +12,10 @@
 #define MAX_THREADS 1024
 
 /* The field's place; does not compile where its type is not the kind's. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type's name cannot stand in parentheses */
 #define OFFSET(field, type)                                                                        \
     _Generic(((struct config *)0)->field, type : offsetof(struct config, field))
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #define INTEGER(field, default_value, from, to, unit_name, help_text)                              \
     {                                                                                              \
@@ -67,7 +69,7 @@ static const struct config_option options[] = {
     INTEGER(server.max_requests, "1000", 1, 1000000, "",
             "requests admitted and not yet answered; one more is told 503"),
     INTEGER(server.header_timeout_ms, "10000", 10, HOUR_MS, "ms",
-            "for a request's header, from its first byte or the connection's start"),
+            "for a request's header, from the connection's start or the request's first line"),
     INTEGER(server.body_timeout_ms, "30000", 10, HOUR_MS, "ms", "for a request's body"),
     INTEGER(server.send_timeout_ms, "30000", 10, HOUR_MS, "ms", "for a client to take its answer"),
     INTEGER(server.idle_timeout_ms, "75000", 10, HOUR_MS, "ms",

@@ -21,14 +21,14 @@ enum {
 struct config_option {
     const char *name; /* "server.port" */
     enum config_kind kind;
-    size_t offset;              /* in struct config, of the field of the kind's type */
-    const char *unit;           /* "ms", "bytes"; "" where there is none */
-    const char *preset;         /* the default as text */
-    int64_t min, max;           /* of an integer, and of each of CONFIG_INTEGERS */
+    char separator;     /* between a list's entries where it is one text: ',', or ':' of folders */
+    bool is_needed;     /* a list must have an entry */
+    size_t offset;      /* in struct config, of the field of the kind's type */
+    const char *unit;   /* "ms", "bytes"; "" where there is none */
+    const char *preset; /* the default as text */
+    int64_t min, max;   /* of an integer, and of each of CONFIG_INTEGERS */
     const char *const *choices; /* of a choice, NULL-ended */
-    bool is_needed;             /* a list must have an entry */
-    char separator;   /* between a list's entries where it is one text: ',', or ':' of folders */
-    const char *help; /* a phrase in lower case, without a full stop */
+    const char *help;           /* a phrase in lower case, without a full stop */
 };
 
 /* In the order of struct config. Any thread, as everything here. */

@@ -338,6 +338,8 @@ static void faults_of_the_file_name_line_and_key(void **state)
          "c.json:1: model.dirs: entry 1: holds a \":\", which parts entries"},
         {"{\"fetch\": {\"allow_ports\": [80,\n0]}}",
          "c.json:2: fetch.allow_ports: entry 2: 0 is out of range: 1 to 65535 each"},
+        {"{\"fetch\": {\"allow_ports\": [65536]}}",
+         "c.json:1: fetch.allow_ports: entry 1: 65536 is out of range: 1 to 65535 each"},
         {"{\"fetch\": {\"allow_ports\": [\"80\"]}}",
          "c.json:1: fetch.allow_ports: entry 1: wants a whole number, not a string"},
         {"{\"fetch\": {\"allow_ports\": 80}}",

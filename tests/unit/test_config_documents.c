@@ -109,6 +109,26 @@ static void the_files_load(void **state)
     }
 }
 
+/* Between the fences. */
+static void the_example_in_the_guide_loads(void **state)
+{
+    static const char fence[] = "```json\n";
+    char *guide = read_text(documents_of(state)->guide), *begin = strstr(guide, fence);
+    assert_non_null(begin);
+    begin += strlen(fence);
+    char *end = strstr(begin, "```");
+    assert_non_null(end);
+    const struct config_sources sources = {.file = "example.json"};
+    struct span span = {(const uint8_t *)begin, (size_t)(end - begin)};
+    struct config *config;
+    struct error error = {0};
+    if (config_parse(&sources, span, &config, &error) != STATUS_OK)
+        fail_msg("%s", error.text);
+    assert_int_equal(config->models.count, 2);
+    config_destroy(config);
+    free(guide);
+}
+
 /* The text for people: two lines an option, the columns one below the other. */
 static void the_text_has_every_option_in_columns(void **state)
 {
@@ -163,6 +183,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_prestate(the_guide_shows_the_table, &documents),
         cmocka_unit_test_prestate(the_sample_file_shows_every_default, &documents),
         cmocka_unit_test_prestate(the_files_load, &documents),
+        cmocka_unit_test_prestate(the_example_in_the_guide_loads, &documents),
         cmocka_unit_test_prestate(the_text_has_every_option_in_columns, &documents),
     };
     if (argc > 2 && strcmp(argv[1], "--write") == 0)

@@ -82,7 +82,7 @@ static void logfmt_has_plain_words_and_quoted_texts(void **state)
         LOG_FIELD_TEXT("utf8", "\xc3\xa9"),
         LOG_FIELD_TEXT("broken", "\xff\xc3"),
         LOG_FIELD_TEXT("c1", "\xc2\x85"),
-        LOG_FIELD_TEXT("separator", "\xe2\x80\xa8"),
+        LOG_FIELD_TEXT("separators", "\xe2\x80\xa8\xe2\x80\xa9"),
         LOG_FIELD_INTEGER("status", 503),
         LOG_FIELD_INTEGER("least", INT64_MIN),
         LOG_FIELD_MILLISECONDS("total_ms", 12345),
@@ -96,7 +96,7 @@ static void logfmt_has_plain_words_and_quoted_texts(void **state)
         fields_of(line_of(LOG_FORMAT_LOGFMT, fields)),
         " id=a-1.b_c/d:e empty=\"\" space=\"a b\" equals=\"a=b\" quote=\"say \\\"x\\\" \\\\\""
         " lines=\"a\\nb\\r\\t\\u001b[0m\\u007f\" utf8=\xc3\xa9 broken=\"\\ufffd\\ufffd\""
-        " c1=\"\\u0085\" separator=\"\\u2028\" status=503 least=-9223372036854775808"
+        " c1=\"\\u0085\" separators=\"\\u2028\\u2029\" status=503 least=-9223372036854775808"
         " total_ms=12.345 short_ms=0.007 back_ms=-1.500 reused=true new=false\n");
 }
 

@@ -1,7 +1,7 @@
-/* Memory runs out at every place of loading a model and preparing an image, in turn: the call says
- * that it failed, nothing crashes, and nothing stays allocated. The program's malloc is replaced by
- * one that counts. jansson takes a lack of memory for a broken document, so the kind of failure is
- * not always "no memory". */
+/* Memory runs out at every place of loading a model, preparing an image and reading a
+ * configuration, in turn: the call says that it failed, nothing crashes, and nothing stays
+ * allocated. The program's malloc is replaced by one that counts. jansson takes a lack of memory
+ * for a broken document, so the kind of failure is not always "no memory". */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +16,7 @@
 
 #include "model/image/prepare.h"
 #include "model/model.h"
+#include "server/config/config.h"
 #include "server/web/assets.h"
 
 /* glibc's own, under the names that it keeps for a replacement. */
@@ -118,6 +119,40 @@ static enum status prepare_sample(struct error *error)
     return image_prepare(&options, assets_sample_image(), slot, &info, NULL, error);
 }
 
+/* A file, a variable and a setting, and all of it written out again. */
+static enum status configure(struct error *error)
+{
+    static const char file[] = "{\"fetch\": {\"allow_hosts\": [\"a\", \"b\"], \"ca_file\": \"c\"}}";
+    static const struct config_setting setting = {"models", "a,b", "--set"};
+    char variable[] = "CLASSIFYD_MODEL_DIRS=/a:/b";
+    char *environment[] = {variable, NULL};
+    const struct config_sources sources = {
+        .file = "c.json", .environment = environment, .setting_count = 1, .settings = &setting};
+    struct config *config = NULL;
+    char *text = NULL;
+    enum status status = config_parse(
+        &sources, (struct span){(const uint8_t *)file, sizeof file - 1}, &config, error);
+    if (status == STATUS_OK)
+        status = config_format(config, false, &text, error);
+    free(text);
+    config_destroy(config);
+    return status;
+}
+
+/* A fault, whose line is looked for. */
+static enum status configure_wrongly(struct error *error)
+{
+    static const char file[] = "{\"s\\u0065rver\": {\"p\\u006frt\": -1}}";
+    const struct config_sources sources = {.file = "c.json"};
+    struct config *config = NULL;
+    enum status status = config_parse(
+        &sources, (struct span){(const uint8_t *)file, sizeof file - 1}, &config, error);
+    /* That it is refused is the success here. */
+    return strcmp(error->text, "c.json:1: server.port: -1 is out of range: 0 to 65535") == 0
+               ? STATUS_OK
+               : status;
+}
+
 /* Lets allocation `index` and those after it fail. False when `work` never got that far and
  * succeeded. */
 static bool fails_at(enum status (*work)(struct error *error), long index)
@@ -161,6 +196,13 @@ static void preparing_an_image(void **state)
     assert_in_range(fail_each(prepare_sample), 4, 1000);
 }
 
+static void reading_the_configuration(void **state)
+{
+    (void)state;
+    assert_in_range(fail_each(configure), 50, 10000);
+    assert_in_range(fail_each(configure_wrongly), 20, 1000);
+}
+
 /* With no memory to be had at all, an engine that has run once runs again, to the same bits. */
 static void running_an_engine_allocates_nothing(void **state)
 {
@@ -196,6 +238,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loading_a_model),
         cmocka_unit_test(preparing_an_image),
+        cmocka_unit_test(reading_the_configuration),
         cmocka_unit_test(running_an_engine_allocates_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
