@@ -76,8 +76,8 @@ typedef bool read_function(struct reader *reader, const char *where, const struc
 static bool read_list(struct reader *reader, const char *where, const struct json_node *value,
                       read_function *read)
 {
-    if (!json_node_is_array(value))
-        return fail(reader, where, "a list of strings");
+    if (!json_node_is_array(value) || json_node_count(value) == 0)
+        return fail(reader, where, "a list of at least one string");
     reader->body->is_list = true;
     for (size_t i = 0; i < json_node_count(value); i++) {
         char item[24];

@@ -135,7 +135,7 @@ static void classified_with_a_note(void **state)
         .model = fixture->demo,
         .prediction_count = 2,
         .predictions = predictions,
-        .info = {IMAGE_FORMAT_JPEG, 640, 480, 6},
+        .info = {.format = IMAGE_FORMAT_JPEG, .width_px = 640, .height_px = 480, .orientation = 6},
         .times = {.decode_us = 1500,
                   .preprocess_us = 250,
                   .inference_us = 12345,
@@ -171,7 +171,7 @@ static void classified_without_a_note(void **state)
     struct answer answer = {
         .file = "-",
         .model = fixture->file,
-        .info = {IMAGE_FORMAT_WEBP, 1, 16383, 1},
+        .info = {.format = IMAGE_FORMAT_WEBP, .width_px = 1, .height_px = 16383, .orientation = 1},
         .times = {.decode_us = 0, .preprocess_us = 0, .inference_us = 2000, .total_us = 1000000},
     };
     struct json_doc *doc = formatted(
@@ -195,7 +195,7 @@ static void label_without_a_wnid_has_no_such_member(void **state)
         .model = fixture->random,
         .prediction_count = 1,
         .predictions = &prediction,
-        .info = {IMAGE_FORMAT_BMP, 3, 2, 1},
+        .info = {.format = IMAGE_FORMAT_BMP, .width_px = 3, .height_px = 2, .orientation = 1},
         .times = {.decode_us = 1, .preprocess_us = 10, .inference_us = 100, .total_us = 111},
     };
     json_doc_destroy(formatted(
@@ -241,7 +241,7 @@ static void answer_of_a_service(void **state)
         .model = fixture->random,
         .prediction_count = 1,
         .predictions = &prediction,
-        .info = {IMAGE_FORMAT_GIF, 3, 2, 1},
+        .info = {.format = IMAGE_FORMAT_GIF, .width_px = 3, .height_px = 2, .orientation = 1},
         .times = {.decode_us = 1,
                   .preprocess_us = 10,
                   .inference_us = 100,

@@ -340,7 +340,7 @@ static struct item *finished(const struct fixture *fixture, const char *file, co
         .model = registry_entry_model(registry_at(fixture->registry, 0)),
         .prediction_count = 1,
         .predictions = &prediction,
-        .info = {IMAGE_FORMAT_JPEG, 640, 480, 1},
+        .info = {.format = IMAGE_FORMAT_JPEG, .width_px = 640, .height_px = 480, .orientation = 1},
         .times = {url ? 30000 : 0, 1500, 250, 40, 12345, 44135},
         .batch_size = 4,
     };
