@@ -6,32 +6,16 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "model/base/alloc.h"
 #include "model/base/clock.h"
 #include "server/fetch/authorities.h"
-#include "server/fetch/fetch_queue.h"
+#include "server/fetch/fetch.h"
 #include "server/fetch/transfer.h"
-#include "server/fetch/url.h"
 
 static const char draining[] = "the server is shutting down";
-static const char gone[] = "nobody waits for the image any more";
 
 enum { SWEEP_US = 1000000, MAX_CONCURRENT = 1 << 16 };
-
-/* One image that is asked for. */
-struct fetch {
-    struct fetch_queue_entry entry; /* first, so that an entry is its fetch */
-    struct fetch *next;             /* in the inbox */
-    struct fetcher_request request; /* its url: owned */
-    struct url url;                 /* of this hop */
-    char first_host[URL_HOST_BYTES];
-    unsigned redirects;
-    bool has_had_turn;
-    uint64_t submitted_us, turn_us;
-    uint64_t end_us; /* when it is too late; UINT64_MAX: never */
-};
 
 struct slot {
     struct transfer *transfer;
@@ -56,85 +40,16 @@ struct fetcher {
     bool is_stopping;
 };
 
-static void fetch_destroy(struct fetch *fetch)
-{
-    if (!fetch)
-        return;
-    url_fini(&fetch->url);
-    free((char *)(uintptr_t)fetch->request.url);
-    free(fetch);
-}
-
-static bool is_wanted(const struct fetch *fetch)
-{
-    return !fetch->request.is_wanted || fetch->request.is_wanted(fetch->request.user);
-}
-
-/* The end of a fetch, which is in no list any more. */
-static void finish(struct fetch *fetch, struct fetcher_result *result)
-{
-    uint64_t now_us = clock_now_us();
-    uint64_t turn_us = fetch->has_had_turn ? fetch->turn_us : now_us;
-    result->wait_us = turn_us - fetch->submitted_us;
-    result->fetch_us = now_us - turn_us;
-    fetch->request.done(fetch->request.user, result);
-    fetch_destroy(fetch);
-}
-
-/* The same with a problem, told with the host or the two that it is about. */
-static void fail(struct fetch *fetch, enum problem_code code, const char *detail)
-{
-    struct fetcher_result result = {.blob = NULL};
-    const char *first = fetch->first_host, *now = fetch->url.host;
-    if (!*first)
-        problem_set(&result.problem, code, "%s", detail);
-    else if (!*now || strcmp(first, now) == 0)
-        problem_set(&result.problem, code, "%s: %s", first, detail);
-    else
-        problem_set(&result.problem, code, "%s, redirected to %s: %s", first, now, detail);
-    finish(fetch, &result);
-}
-
-static enum problem_code code_of(const struct error *error)
-{
-    switch (error->status) {
-    case STATUS_NO_MEMORY:
-        return PROBLEM_OVERLOADED;
-    case STATUS_UNSUPPORTED:
-        return PROBLEM_ADDRESS_NOT_ALLOWED;
-    default:
-        return PROBLEM_BAD_REQUEST;
-    }
-}
-
-/* Takes the URL of the next hop apart and shows it to the policy. */
-static enum status set_url(struct fetcher *fetcher, struct fetch *fetch, const char *text,
-                           struct error *error)
-{
-    struct url url;
-    enum status status = url_parse(text, &url, error);
-    if (status != STATUS_OK)
-        return status;
-    status = url_policy_check(fetcher->options.policy, &url, error);
-    if (status != STATUS_OK) {
-        url_fini(&url);
-        return status;
-    }
-    url_fini(&fetch->url);
-    fetch->url = url;
-    fetch->entry.host = fetch->url.host;
-    return STATUS_OK;
-}
-
 /* A fetch that was just submitted. */
 static void admit(struct fetcher *fetcher, struct fetch *fetch)
 {
     struct error error = {0};
-    if (set_url(fetcher, fetch, fetch->request.url, &error) != STATUS_OK) {
-        fail(fetch, code_of(&error), error.text);
+    enum problem_code code =
+        fetch_set_url(fetch, fetcher->options.policy, fetch->request.url, &error);
+    if (code != PROBLEM_NONE) {
+        fetch_fail(fetch, code, error.text);
         return;
     }
-    memcpy(fetch->first_host, fetch->url.host, sizeof fetch->first_host);
     fetch_queue_put(&fetcher->queue, &fetch->entry);
     if (fetch->end_us < fetcher->next_sweep_us)
         fetcher->next_sweep_us = fetch->end_us;
@@ -150,22 +65,6 @@ static struct fetch *take_inbox(struct fetcher *fetcher, bool *ret_is_stopping)
     return first;
 }
 
-/* Why a fetch that is about to start, or waits, has to end; PROBLEM_NONE: it goes on. */
-static enum problem_code find_end(const struct fetch *fetch, uint64_t now_us)
-{
-    if (!is_wanted(fetch))
-        return PROBLEM_CLIENT_GONE;
-    return now_us >= fetch->end_us ? PROBLEM_FETCH_TIMEOUT : PROBLEM_NONE;
-}
-
-static void end_early(struct fetch *fetch, enum problem_code code)
-{
-    fail(fetch, code,
-         code == PROBLEM_CLIENT_GONE ? gone
-         : fetch->has_had_turn       ? "the time was up between two redirects"
-                                     : "the time was up before it was its turn");
-}
-
 static struct slot *find_idle(struct fetcher *fetcher)
 {
     struct slot *slot = fetcher->slots;
@@ -178,18 +77,13 @@ static struct slot *find_idle(struct fetcher *fetcher)
 static void start(struct fetcher *fetcher, struct fetch *fetch)
 {
     uint64_t now_us = clock_now_us();
-    enum problem_code end = find_end(fetch, now_us);
+    enum problem_code end = fetch_find_end(fetch, now_us);
     if (end != PROBLEM_NONE) {
         fetch_queue_end(&fetcher->queue, &fetch->entry);
-        end_early(fetch, end);
+        fetch_end_early(fetch, end);
         return;
     }
-    if (!fetch->has_had_turn) {
-        fetch->has_had_turn = true;
-        fetch->turn_us = now_us;
-        if (fetch->end_us - now_us > fetcher->options.timeout_us)
-            fetch->end_us = now_us + fetcher->options.timeout_us;
-    }
+    fetch_begin_turn(fetch, now_us, fetcher->options.timeout_us);
     struct slot *slot = find_idle(fetcher);
     struct error error = {0};
     enum status status = transfer_begin(slot->transfer, &fetch->url, fetch->end_us - now_us,
@@ -200,7 +94,7 @@ static void start(struct fetcher *fetcher, struct fetch *fetch)
         return;
     }
     fetch_queue_end(&fetcher->queue, &fetch->entry);
-    fail(fetch, PROBLEM_OVERLOADED, "no memory for a transfer");
+    fetch_fail(fetch, PROBLEM_OVERLOADED, "no memory for a transfer");
 }
 
 static void start_turns(struct fetcher *fetcher)
@@ -218,17 +112,17 @@ static void follow(struct fetcher *fetcher, struct fetch *fetch, const char *tar
     if (fetch->redirects == fetcher->options.max_redirects) {
         (void)snprintf(detail, sizeof detail, "it redirects more than %u times",
                        fetcher->options.max_redirects);
-        fail(fetch, PROBLEM_FETCH_FAILED, detail);
+        fetch_fail(fetch, PROBLEM_FETCH_FAILED, detail);
         return;
     }
     fetch->redirects++;
-    if (set_url(fetcher, fetch, target, &error) == STATUS_OK) {
+    enum problem_code code = fetch_set_url(fetch, fetcher->options.policy, target, &error);
+    if (code == PROBLEM_NONE) {
         fetch_queue_put_first(&fetcher->queue, &fetch->entry);
         return;
     }
-    enum problem_code code = code_of(&error);
     (void)snprintf(detail, sizeof detail, "it redirects to a URL that is refused: %s", error.text);
-    fail(fetch, code == PROBLEM_BAD_REQUEST ? PROBLEM_FETCH_FAILED : code, detail);
+    fetch_fail(fetch, code == PROBLEM_BAD_REQUEST ? PROBLEM_FETCH_FAILED : code, detail);
 }
 
 /* Takes a fetch out of its slot; what libcurl has of it is gone then. */
@@ -243,14 +137,14 @@ static struct fetch *stop(struct fetcher *fetcher, struct slot *slot, CURLcode c
     return fetch;
 }
 
-static void break_off(struct fetcher *fetcher, struct slot *slot, enum problem_code code,
-                      const char *detail)
+/* What has come of it so far is thrown away. */
+static struct fetch *break_off(struct fetcher *fetcher, struct slot *slot)
 {
     struct transfer_result result;
     struct fetch *fetch = stop(fetcher, slot, CURLE_ABORTED_BY_CALLBACK, &result);
     blob_release(result.blob);
     free(result.redirect);
-    fail(fetch, code, detail);
+    return fetch;
 }
 
 static void complete(struct fetcher *fetcher, struct slot *slot, CURLcode code)
@@ -258,13 +152,12 @@ static void complete(struct fetcher *fetcher, struct slot *slot, CURLcode code)
     struct transfer_result result;
     struct fetch *fetch = stop(fetcher, slot, code, &result);
     if (result.problem.code != PROBLEM_NONE) {
-        fail(fetch, result.problem.code, result.problem.detail);
+        fetch_fail(fetch, result.problem.code, result.problem.detail);
     } else if (result.redirect) {
         follow(fetcher, fetch, result.redirect);
         free(result.redirect);
     } else {
-        struct fetcher_result success = {.blob = result.blob};
-        finish(fetch, &success);
+        fetch_succeed(fetch, result.blob);
     }
 }
 
@@ -281,7 +174,7 @@ static void break_off_all(struct fetcher *fetcher, enum problem_code code, const
 {
     for (unsigned i = 0; i < fetcher->options.max_concurrent; i++)
         if (fetcher->slots[i].fetch)
-            break_off(fetcher, &fetcher->slots[i], code, detail);
+            fetch_fail(break_off(fetcher, &fetcher->slots[i]), code, detail);
 }
 
 /* Once a second, or when the time of one that waits is up: lets go of what nobody waits for. */
@@ -290,17 +183,17 @@ static void sweep(struct fetcher *fetcher, uint64_t now_us)
     fetcher->next_sweep_us = now_us + SWEEP_US;
     for (unsigned i = 0; i < fetcher->options.max_concurrent; i++) {
         struct slot *slot = &fetcher->slots[i];
-        if (slot->fetch && !is_wanted(slot->fetch))
-            break_off(fetcher, slot, PROBLEM_CLIENT_GONE, gone);
+        if (slot->fetch && !fetch_is_wanted(slot->fetch))
+            fetch_end_early(break_off(fetcher, slot), PROBLEM_CLIENT_GONE);
     }
     struct fetch_queue_entry *next;
     for (struct fetch_queue_entry *at = fetcher->queue.waiting.first; at; at = next) {
         struct fetch *fetch = (struct fetch *)at;
-        enum problem_code end = find_end(fetch, now_us);
+        enum problem_code end = fetch_find_end(fetch, now_us);
         next = at->next;
         if (end != PROBLEM_NONE) {
             fetch_queue_remove(&fetcher->queue, at);
-            end_early(fetch, end);
+            fetch_end_early(fetch, end);
         } else if (fetch->end_us < fetcher->next_sweep_us) {
             fetcher->next_sweep_us = fetch->end_us;
         }
@@ -324,7 +217,7 @@ static void fail_all(struct fetch *inbox)
     while (inbox) {
         struct fetch *fetch = inbox;
         inbox = fetch->next;
-        fail(fetch, PROBLEM_DRAINING, draining);
+        fetch_fail(fetch, PROBLEM_DRAINING, draining);
     }
 }
 
@@ -336,7 +229,7 @@ static void drain(struct fetcher *fetcher)
     while (fetcher->queue.waiting.first) {
         struct fetch *fetch = (struct fetch *)fetcher->queue.waiting.first;
         fetch_queue_remove(&fetcher->queue, &fetch->entry);
-        fail(fetch, PROBLEM_DRAINING, draining);
+        fetch_fail(fetch, PROBLEM_DRAINING, draining);
     }
     /* Again, as `done` may have submitted another. */
     while ((inbox = take_inbox(fetcher, &is_stopping)) != NULL)
@@ -456,27 +349,10 @@ enum status fetcher_create(const struct fetcher_options *options, struct fetcher
     return status;
 }
 
-/* A copy that ends where a URL is refused for its length. */
-static struct fetch *make_fetch(const struct fetcher_request *request)
-{
-    struct fetch *fetch = calloc(1, sizeof *fetch);
-    char *url = strndup(request->url, URL_MAX_BYTES + 1);
-    if (!fetch || !url) {
-        free(fetch);
-        free(url);
-        return NULL;
-    }
-    fetch->request = *request;
-    fetch->request.url = url;
-    fetch->submitted_us = clock_now_us();
-    fetch->end_us = request->deadline_us > 0 ? request->deadline_us : UINT64_MAX;
-    return fetch;
-}
-
 enum status fetcher_submit(struct fetcher *fetcher, const struct fetcher_request *request,
                            struct error *error)
 {
-    struct fetch *fetch = make_fetch(request);
+    struct fetch *fetch = fetch_create(request);
     if (!fetch)
         return error_set(error, STATUS_NO_MEMORY, "no memory to fetch an image");
     pthread_mutex_lock(&fetcher->mutex);

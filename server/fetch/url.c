@@ -71,6 +71,17 @@ static enum status take_host(struct url *url, const char *host, struct error *er
     return STATUS_OK;
 }
 
+static enum status keep(struct url *url, const char *host, const char *port, const char *text,
+                        struct error *error)
+{
+    enum status status = take_host(url, host, error);
+    if (status != STATUS_OK)
+        return status;
+    url->port = (uint16_t)strtoul(port, NULL, 10);
+    url->text = strdup(text);
+    return url->text ? STATUS_OK : error_set(error, STATUS_NO_MEMORY, "no memory for a URL");
+}
+
 /* One part, to be given to curl_free; NULL where there is none. */
 static char *get(CURLU *handle, CURLUPart part, unsigned flags)
 {
@@ -93,13 +104,7 @@ static enum status take_parts(CURLU *handle, struct url *url, struct error *erro
     else if (zone)
         status = error_set(error, STATUS_BAD_REQUEST, "the URL's address has a zone");
     else
-        status = take_host(url, host, error);
-    if (status == STATUS_OK) {
-        url->port = (uint16_t)strtoul(port, NULL, 10);
-        url->text = strdup(text);
-        if (!url->text)
-            status = error_set(error, STATUS_NO_MEMORY, "no memory for a URL");
-    }
+        status = keep(url, host, port, text, error);
     curl_free(scheme);
     curl_free(host);
     curl_free(zone);
