@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -275,6 +276,16 @@ static void allow_locking_over_the_limit(bool allow)
     assert_int_equal(syscall(SYS_capset, &header, data), 0);
 }
 
+/* Whether the system keeps to the limit; a sanitizer's mlock does nothing and says that it did. */
+static bool is_locking_refused(void)
+{
+    static char page[1];
+    if (mlock(page, sizeof page) != 0)
+        return true;
+    (void)munlock(page, sizeof page);
+    return false;
+}
+
 static void too_little_locked_memory_is_one_line(void **state)
 {
     struct fixture *fixture = *state;
@@ -284,11 +295,14 @@ static void too_little_locked_memory_is_one_line(void **state)
     none = (struct rlimit){.rlim_cur = 0, .rlim_max = limit.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &none), 0);
     allow_locking_over_the_limit(false);
+    bool is_refused = is_locking_refused();
     fixture->options.model.engine.lock_memory = true;
     fixture->options.self_check = false;
     load_all(fixture, specs, 2);
     allow_locking_over_the_limit(true);
     assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
+    if (!is_refused)
+        skip();
     assert_int_equal(fixture->line_count, 3);
     assert_string_equal(text_of(fixture, 1, "event"), "memory_not_locked");
     assert_string_equal(text_of(fixture, 1, "level"), "info");
