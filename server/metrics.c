@@ -217,6 +217,7 @@ static const struct family families[FAMILY_COUNT] = {
  * printed, so that a histogram agrees with itself whenever it is read. */
 struct metrics {
     size_t first_cells[FAMILY_COUNT];
+    const atomic_size_t *watched[METRICS_GAUGE_COUNT]; /* NULL: the gauge's own cell */
     _Atomic int64_t cells[];
 };
 
@@ -341,6 +342,13 @@ void metrics_gauge_set(struct metrics *metrics, enum metrics_gauge gauge, int64_
                               value, memory_order_relaxed);
 }
 
+void metrics_gauge_watch(struct metrics *metrics, enum metrics_gauge gauge,
+                         const atomic_size_t *value)
+{
+    if (metrics)
+        metrics->watched[gauge] = value;
+}
+
 int64_t metrics_queue_depth(const struct metrics *metrics, enum metrics_queue queue)
 {
     return metrics ? load(metrics, find_series(metrics, FAMILY_QUEUE_DEPTH, queue)) : 0;
@@ -348,7 +356,16 @@ int64_t metrics_queue_depth(const struct metrics *metrics, enum metrics_queue qu
 
 int64_t metrics_gauge_value(const struct metrics *metrics, enum metrics_gauge gauge)
 {
+    if (metrics && metrics->watched[gauge])
+        return (int64_t)atomic_load_explicit(metrics->watched[gauge], memory_order_relaxed);
     return metrics ? load(metrics, find_series(metrics, FAMILY_GAUGES + gauge, 0)) : 0;
+}
+
+static int64_t load_series(const struct metrics *metrics, enum family_name name, size_t series)
+{
+    if (name >= FAMILY_GAUGES && name < FAMILY_GAUGES + METRICS_GAUGE_COUNT)
+        return metrics_gauge_value(metrics, (enum metrics_gauge)(name - FAMILY_GAUGES));
+    return load(metrics, find_series(metrics, name, series));
 }
 
 static void print_head(FILE *out, const char *name, const char *help, enum type type)
@@ -433,7 +450,7 @@ static void print_family(FILE *out, const struct metrics *metrics, enum family_n
             continue;
         }
         print_series(out, family, series, "", NULL);
-        print_number(out, load(metrics, find_series(metrics, name, series)), family->unit);
+        print_number(out, load_series(metrics, name, series), family->unit);
         fputc('\n', out);
     }
 }

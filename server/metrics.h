@@ -5,6 +5,7 @@
 #ifndef CLASSIFYD_SERVER_METRICS_H
 #define CLASSIFYD_SERVER_METRICS_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -70,6 +71,11 @@ void metrics_problem(struct metrics *metrics, enum problem_code code);
 void metrics_fetch(struct metrics *metrics, enum problem_code outcome);
 void metrics_gauge_add(struct metrics *metrics, enum metrics_gauge gauge, int64_t change);
 void metrics_gauge_set(struct metrics *metrics, enum metrics_gauge gauge, int64_t value);
+
+/* From now on the gauge is what `value` holds whenever it is read, as budget.used_bytes; it is
+ * borrowed and outlives `metrics`. Before other threads know `metrics`. */
+void metrics_gauge_watch(struct metrics *metrics, enum metrics_gauge gauge,
+                         const atomic_size_t *value);
 
 /* For /healthz. */
 int64_t metrics_queue_depth(const struct metrics *metrics, enum metrics_queue queue);

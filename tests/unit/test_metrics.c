@@ -195,6 +195,20 @@ static void gauges_go_both_ways(void **state)
     metrics_destroy(metrics);
 }
 
+static void a_watched_gauge_is_what_it_watches(void **state)
+{
+    (void)state;
+    struct metrics *metrics = create();
+    atomic_size_t used_bytes = 7;
+    metrics_gauge_watch(metrics, METRICS_REQUEST_BYTES, &used_bytes);
+    check_value(metrics, "classifyd_request_bytes", 7);
+    atomic_store(&used_bytes, 5000000000);
+    check_value(metrics, "classifyd_request_bytes", 5e9);
+    assert_int_equal(metrics_gauge_value(metrics, METRICS_REQUEST_BYTES), 5000000000);
+    check_value(metrics, "classifyd_pinned_bytes", 0);
+    metrics_destroy(metrics);
+}
+
 /* What a dashboard is built on is there before the first request. */
 static void families_are_announced_before_anything_happens(void **state)
 {
@@ -297,6 +311,7 @@ int main(void)
         cmocka_unit_test(every_problem_has_its_status_and_its_reason),
         cmocka_unit_test(stages_batches_and_queues_are_told_apart),
         cmocka_unit_test(gauges_go_both_ways),
+        cmocka_unit_test(a_watched_gauge_is_what_it_watches),
         cmocka_unit_test(families_are_announced_before_anything_happens),
         cmocka_unit_test(no_metrics_are_accepted),
         cmocka_unit_test(threads_lose_nothing_and_readers_see_histograms_that_agree),
