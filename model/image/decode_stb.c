@@ -8,9 +8,9 @@
 #include "model/image/orientation.h"
 #include "vendor/stb/stb_loader.h"
 
-/* What stb_image holds at most, beside the rewritten file: of a BMP RGBA and the RGB made of it, of
- * a GIF RGBA twice and a byte of history. */
-enum { BMP_PIXEL_BYTES = 4 + 3, GIF_PIXEL_BYTES = 4 + 4 + 1 };
+/* What stb_image holds at most, beside the rewritten file: of a BMP the pixels, of a GIF RGBA twice
+ * and a byte of history. */
+enum { BMP_PIXEL_BYTES = 3, GIF_PIXEL_BYTES = 4 + 4 + 1 };
 
 static enum status load(const uint8_t *bytes, size_t size, uint32_t width_px, uint32_t height_px,
                         unsigned channels, uint8_t **ret_pixels, struct error *error)

@@ -5,8 +5,23 @@
 
 #include "model/image/orientation.h"
 
-/* Of ours 3; libwebp holds the 4 of a lossless image, or the alpha plane of another. */
-enum { PIXEL_BYTES = 3 + 4 };
+enum { PIXEL_BYTES = 3, ALPHA_PIXEL_BYTES = 3 + 3, LOSSLESS_PIXEL_BYTES = 3 + 4 };
+
+/* libwebp decodes a lossy image by rows, but its alpha plane, and a lossless image, as a whole. */
+static unsigned find_pixel_bytes(const WebPDemuxer *demuxer)
+{
+    unsigned bytes = LOSSLESS_PIXEL_BYTES;
+    WebPIterator frame;
+    WebPBitstreamFeatures features;
+    enum { LOSSY = 1 };
+    if (!WebPDemuxGetFrame(demuxer, 1, &frame))
+        return bytes;
+    if (WebPGetFeatures(frame.fragment.bytes, frame.fragment.size, &features) == VP8_STATUS_OK &&
+        features.format == LOSSY)
+        bytes = features.has_alpha || frame.has_alpha ? ALPHA_PIXEL_BYTES : PIXEL_BYTES;
+    WebPDemuxReleaseIterator(&frame);
+    return bytes;
+}
 
 static unsigned find_orientation(const WebPDemuxer *demuxer)
 {
@@ -72,7 +87,7 @@ enum status decode_webp(struct span bytes, const struct image_limits *limits,
     uint32_t width = WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_WIDTH);
     uint32_t height = WebPDemuxGetI(demuxer, WEBP_FF_CANVAS_HEIGHT);
     struct image_info info = {IMAGE_FORMAT_WEBP, width, height, find_orientation(demuxer),
-                              image_decode_bytes(width, height, PIXEL_BYTES, 0)};
+                              image_decode_bytes(width, height, find_pixel_bytes(demuxer), 0)};
     enum status status = image_check_limits(width, height, limits, error);
     if (status == STATUS_OK && ret_image)
         status = decode_canvas(demuxer, &info, ret_image, error);
