@@ -290,7 +290,13 @@ void lane_push(struct lane *lane, struct task *task)
 {
     item_set_stage(task->item, ITEM_STAGE_PREPARE);
     metrics_queue_add(lane->options.metrics, METRICS_QUEUE_PREPARE, 1);
-    prepare_queue_push(lane->options.queue, lane->line, task);
+    struct task *dead = prepare_queue_push(lane->options.queue, lane->line, task);
+    while (dead) {
+        struct task *next = dead->next;
+        metrics_queue_add(lane->options.metrics, METRICS_QUEUE_PREPARE, -1);
+        lane_drop(lane, dead);
+        dead = next;
+    }
 }
 
 void lane_submit(struct lane *lane, struct task *task)

@@ -9,6 +9,7 @@
 /* Guarded by the queue's mutex. */
 struct prepare_line {
     struct task *first, **end; /* oldest first */
+    size_t count, sweep_at;    /* of tasks; when the dead among them are looked for */
     size_t free_count;
     size_t *free_slots; /* [free_count], a stack: the slot used last is in the caches still */
 };
@@ -71,6 +72,7 @@ static struct prepare_line *line_create(size_t slots)
         return NULL;
     }
     line->end = &line->first;
+    line->sweep_at = PREPARE_QUEUE_SWEEP_AT;
     line->free_slots = free_slots;
     line->free_count = slots;
     for (size_t i = 0; i < slots; i++)
@@ -98,17 +100,44 @@ enum status prepare_queue_open(struct prepare_queue *queue, size_t slots,
     return STATUS_OK;
 }
 
-void prepare_queue_push(struct prepare_queue *queue, struct prepare_line *line, struct task *task)
+/* Unlinks those whose items are not live. The next sweep comes when there are twice as many as are
+ * left now, so that each push pays for looking at two. */
+static struct task *sweep(struct prepare_line *line)
 {
+    struct task *dead = NULL, **from = &line->first;
+    while (*from) {
+        struct task *task = *from;
+        if (item_is_live(task->item)) {
+            from = &task->next;
+            continue;
+        }
+        *from = task->next;
+        task->next = dead;
+        dead = task;
+        line->count--;
+    }
+    line->end = from;
+    line->sweep_at =
+        line->count > PREPARE_QUEUE_SWEEP_AT / 2 ? 2 * line->count : PREPARE_QUEUE_SWEEP_AT;
+    return dead;
+}
+
+struct task *prepare_queue_push(struct prepare_queue *queue, struct prepare_line *line,
+                                struct task *task)
+{
+    struct task *dead = NULL;
     task->next = NULL;
     pthread_mutex_lock(&queue->mutex);
     task->queued_us = clock_now_us(); /* under the lock, so that a line is in its order */
     *line->end = task;
     line->end = &task->next;
+    if (++line->count >= line->sweep_at)
+        dead = sweep(line);
     bool is_takeable = line->free_count > 0;
     pthread_mutex_unlock(&queue->mutex);
     if (is_takeable)
         pthread_cond_signal(&queue->takeable);
+    return dead;
 }
 
 static struct task *take_first(struct prepare_line *line)
@@ -118,6 +147,7 @@ static struct task *take_first(struct prepare_line *line)
     if (!line->first)
         line->end = &line->first;
     task->next = NULL;
+    line->count--;
     return task;
 }
 

@@ -6,6 +6,8 @@
 
 #include "server/pipeline/task.h"
 
+enum { PREPARE_QUEUE_SWEEP_AT = 1024 };
+
 struct prepare_queue;
 struct prepare_line; /* one model's queue and free slots */
 
@@ -20,8 +22,12 @@ void prepare_queue_destroy(struct prepare_queue *queue);
 MUST_CHECK enum status prepare_queue_open(struct prepare_queue *queue, size_t slots,
                                           struct prepare_line **ret_line, struct error *error);
 
-/* Takes the task. Never blocks. Any thread. */
-void prepare_queue_push(struct prepare_queue *queue, struct prepare_line *line, struct task *task);
+/* Takes the task. Returns a list (`next`) of others that were queued and whose items are not live
+ * any more, the caller's to drop; mostly NULL. So a line holds a task a live item, and as many dead
+ * ones again at most, or PREPARE_QUEUE_SWEEP_AT of them: clients that come and leave while the
+ * engine is busy cannot fill the memory. Never blocks. Any thread. */
+MUST_CHECK struct task *prepare_queue_push(struct prepare_queue *queue, struct prepare_line *line,
+                                           struct task *task);
 
 /* The caller's from now on: with a slot, or without one where its item is not live any more. Waits
  * for one; NULL from prepare_queue_close on. Any thread. */

@@ -27,12 +27,30 @@ int fixture_setup(void **state)
     assert_int_equal(catalogue_parse(assets_catalogue(), &fixture->catalogue, NULL), STATUS_OK);
     assert_int_equal(labels_parse_tsv(assets_labels(), &fixture->labels, NULL), STATUS_OK);
     assert_int_equal(registry_create(specs, 3, &fixture->registry, NULL), STATUS_OK);
-    assert_int_equal(metrics_create(&fixture->metrics, NULL), STATUS_OK);
     fixture_load(fixture, 0);
     fixture_load(fixture, 1);
     struct span sample = assets_sample_image();
     assert_int_equal(blob_create(&fixture->budget, sample.size, &fixture->sample, NULL), STATUS_OK);
     assert_int_equal(blob_append(fixture->sample, sample, SIZE_MAX, NULL), STATUS_OK);
+    *state = fixture;
+    return 0;
+}
+
+int fixture_teardown(void **state)
+{
+    struct fixture *fixture = *state;
+    blob_release(fixture->sample);
+    registry_destroy(fixture->registry);
+    labels_destroy(fixture->labels);
+    catalogue_destroy(fixture->catalogue);
+    free(fixture);
+    return 0;
+}
+
+int fixture_begin(void **state)
+{
+    struct fixture *fixture = *state;
+    assert_int_equal(metrics_create(&fixture->metrics, NULL), STATUS_OK);
     fixture->options = (struct pipeline_options){.registry = fixture->registry,
                                                  .metrics = fixture->metrics,
                                                  .prepare_threads = 1,
@@ -41,7 +59,16 @@ int fixture_setup(void **state)
                                                  .image_limits = image_prepare_default_limits,
                                                  .decode_memory_bytes = 64 << 20,
                                                  .orient = true};
-    *state = fixture;
+    return 0;
+}
+
+int fixture_end(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture_stop(fixture);
+    metrics_destroy(fixture->metrics);
+    /* Of all that came in, the sample alone is left, and nobody else has it. */
+    assert_int_equal(budget_used(&fixture->budget), blob_bytes(fixture->sample).size);
     return 0;
 }
 
@@ -63,20 +90,6 @@ void fixture_stop(struct fixture *fixture)
     fixture->pipeline = NULL;
     for (enum metrics_queue queue = 0; queue < METRICS_QUEUE_COUNT; queue++)
         assert_int_equal(metrics_queue_depth(fixture->metrics, queue), 0);
-}
-
-int fixture_teardown(void **state)
-{
-    struct fixture *fixture = *state;
-    fixture_stop(fixture);
-    blob_release(fixture->sample);
-    assert_int_equal(budget_used(&fixture->budget), 0);
-    metrics_destroy(fixture->metrics);
-    registry_destroy(fixture->registry);
-    labels_destroy(fixture->labels);
-    catalogue_destroy(fixture->catalogue);
-    free(fixture);
-    return 0;
 }
 
 enum status fetcher_submit(struct fetcher *fetcher, const struct fetcher_request *request,

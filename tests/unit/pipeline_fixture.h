@@ -30,10 +30,14 @@ struct fixture {
     struct blob *sample; /* the sample photograph */
 };
 
-/* cmocka's setup and teardown. The models are "demo", "small" (of 10 classes) and "later", which
- * nobody loads. The options: one worker, one engine thread, batches of two. */
+/* cmocka's setup and teardown of a group. The models are "demo", "small" (of 10 classes) and
+ * "later", which nobody loads. */
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
+
+/* Of each test. The options are one worker, one engine thread, batches of two. */
+int fixture_begin(void **state);
+int fixture_end(void **state);
 
 /* Makes the pipeline, with fixture->options, which a test may have changed, and opens its lanes. */
 void fixture_start(struct fixture *fixture);

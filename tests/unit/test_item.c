@@ -13,7 +13,7 @@
 
 #include "server/pipeline/item_progress.h"
 
-enum { ROUNDS = 2000, FINISHERS = 4 };
+enum { ITEMS = 20000, FINISHERS = 4 };
 
 static struct item *created(const struct item_request *request)
 {
@@ -137,47 +137,50 @@ static void a_problem_is_counted_once_in_either_order(void **state)
     metrics_destroy(metrics);
 }
 
-/* Rounds of one item that several threads finish at once, while another begins it. */
+/* Several threads go through the same items at once and finish each, while another begins them. */
 struct race {
     pthread_barrier_t barrier;
-    struct item *item;
+    struct item *items[ITEMS];
     struct metrics *metrics;
     atomic_uint wins, calls;
 };
 
+/* What an item is watched with. */
+struct watch {
+    struct race *race;
+    const struct item *item;
+};
+
 static void count_call(void *user)
 {
-    struct race *race = user;
-    const struct item_outcome *outcome = item_outcome(race->item);
+    const struct watch *watch = user;
+    const struct item_outcome *outcome = item_outcome(watch->item);
     /* The outcome is whole by now: one finisher's, not a mixture. */
     bool is_answer = outcome->problem.code == PROBLEM_NONE && outcome->predictions &&
                      outcome->prediction_count == 1 && outcome->stage == ITEM_STAGE_DONE;
     bool is_problem = outcome->problem.code == PROBLEM_TIMEOUT && !outcome->predictions &&
                       outcome->batch_size == 0 && strcmp(outcome->problem.detail, "late") == 0;
     if (is_answer || is_problem)
-        atomic_fetch_add(&race->calls, 1);
+        atomic_fetch_add(&watch->race->calls, 1);
 }
 
 static void *finish_with_problems(void *user)
 {
     struct race *race = user;
-    for (int i = 0; i < ROUNDS; i++) {
-        pthread_barrier_wait(&race->barrier);
-        atomic_fetch_add(&race->wins, item_finish_problem(race->item, PROBLEM_TIMEOUT, "late"));
-        pthread_barrier_wait(&race->barrier);
-    }
+    pthread_barrier_wait(&race->barrier);
+    for (size_t i = 0; i < ITEMS; i++)
+        atomic_fetch_add(&race->wins, item_finish_problem(race->items[i], PROBLEM_TIMEOUT, "late"));
     return NULL;
 }
 
 static void *finish_with_answers(void *user)
 {
     struct race *race = user;
-    for (int i = 0; i < ROUNDS; i++) {
+    pthread_barrier_wait(&race->barrier);
+    for (size_t i = 0; i < ITEMS; i++) {
         struct item_answer answer = answer_of(1);
-        pthread_barrier_wait(&race->barrier);
-        atomic_fetch_add(&race->wins, item_finish_answer(race->item, &answer));
+        atomic_fetch_add(&race->wins, item_finish_answer(race->items[i], &answer));
         free(answer.predictions);
-        pthread_barrier_wait(&race->barrier);
     }
     return NULL;
 }
@@ -185,42 +188,45 @@ static void *finish_with_answers(void *user)
 static void *begin(void *user)
 {
     struct race *race = user;
-    for (int i = 0; i < ROUNDS; i++) {
-        pthread_barrier_wait(&race->barrier);
-        (void)item_begin(race->item, race->metrics);
-        pthread_barrier_wait(&race->barrier);
-    }
+    pthread_barrier_wait(&race->barrier);
+    for (size_t i = 0; i < ITEMS; i++)
+        (void)item_begin(race->items[i], race->metrics);
     return NULL;
 }
 
 static void one_of_many_threads_wins(void **state)
 {
     (void)state;
-    struct race race = {0};
+    struct race *race = calloc(1, sizeof *race);
+    struct watch *watches = calloc(ITEMS, sizeof *watches);
     pthread_t threads[FINISHERS + 1];
     long problems = 0;
-    assert_int_equal(metrics_create(&race.metrics, NULL), STATUS_OK);
-    assert_int_equal(pthread_barrier_init(&race.barrier, NULL, FINISHERS + 2), 0);
+    assert_true(race && watches);
+    assert_int_equal(metrics_create(&race->metrics, NULL), STATUS_OK);
+    for (size_t i = 0; i < ITEMS; i++) {
+        race->items[i] = created(&(struct item_request){0});
+        watches[i] = (struct watch){race, race->items[i]};
+        item_watch(race->items[i], count_call, &watches[i]);
+    }
+    assert_int_equal(pthread_barrier_init(&race->barrier, NULL, FINISHERS + 1), 0);
     for (int i = 0; i < FINISHERS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL,
-                                        i % 2 ? finish_with_answers : finish_with_problems, &race),
+                                        i % 2 ? finish_with_answers : finish_with_problems, race),
                          0);
-    assert_int_equal(pthread_create(&threads[FINISHERS], NULL, begin, &race), 0);
-    for (int i = 0; i < ROUNDS; i++) {
-        race.item = created(&(struct item_request){0});
-        item_watch(race.item, count_call, &race);
-        pthread_barrier_wait(&race.barrier);
-        pthread_barrier_wait(&race.barrier);
-        problems += item_outcome(race.item)->problem.code != PROBLEM_NONE;
-        item_release(race.item);
-    }
+    assert_int_equal(pthread_create(&threads[FINISHERS], NULL, begin, race), 0);
     for (int i = 0; i < FINISHERS + 1; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
-    assert_int_equal(race.wins, ROUNDS);
-    assert_int_equal(race.calls, ROUNDS);
-    assert_int_equal(rejections(race.metrics, "timeout"), problems);
-    metrics_destroy(race.metrics);
-    pthread_barrier_destroy(&race.barrier);
+    for (size_t i = 0; i < ITEMS; i++) {
+        problems += item_outcome(race->items[i])->problem.code != PROBLEM_NONE;
+        item_release(race->items[i]);
+    }
+    assert_int_equal(race->wins, ITEMS);
+    assert_int_equal(race->calls, ITEMS);
+    assert_int_equal(rejections(race->metrics, "timeout"), problems);
+    metrics_destroy(race->metrics);
+    pthread_barrier_destroy(&race->barrier);
+    free(watches);
+    free(race);
 }
 
 int main(void)

@@ -1,5 +1,5 @@
-/* Memory runs out at every place of loading a model, preparing an image and reading a
- * configuration, in turn: the call says that it failed, nothing crashes, and nothing stays
+/* Memory runs out at every place of loading a model, preparing an image, reading a configuration
+ * and making a job, in turn: the call says that it failed, nothing crashes, and nothing stays
  * allocated. The program's malloc is replaced by one that counts. jansson takes a lack of memory
  * for a broken document, so the kind of failure is not always "no memory". */
 #include <setjmp.h>
@@ -17,6 +17,7 @@
 #include "model/image/prepare.h"
 #include "model/model.h"
 #include "server/config/config.h"
+#include "server/pipeline/pipeline.h"
 #include "server/web/assets.h"
 
 /* glibc's own, under the names that it keeps for a replacement. */
@@ -153,6 +154,30 @@ static enum status configure_wrongly(struct error *error)
                : status;
 }
 
+static void nothing(void *user)
+{
+    (void)user;
+}
+
+static enum status make_a_job(struct error *error)
+{
+    const struct item_request request = {
+        .url = "http://example.org/dog.jpg", .file = "dog.jpg", .model = "demo"};
+    struct item *items[2] = {0};
+    struct job *job = NULL;
+    enum status status = item_create(&request, &items[0], error);
+    if (status == STATUS_OK)
+        status = item_create(&request, &items[1], error);
+    if (status == STATUS_OK)
+        status = job_create(items, 2, nothing, NULL, &job, error);
+    if (status != STATUS_OK) {
+        item_release(items[0]);
+        item_release(items[1]);
+    }
+    job_destroy(job);
+    return status;
+}
+
 /* Lets allocation `index` and those after it fail. False when `work` never got that far and
  * succeeded. */
 static bool fails_at(enum status (*work)(struct error *error), long index)
@@ -203,6 +228,62 @@ static void reading_the_configuration(void **state)
     assert_in_range(fail_each(configure_wrongly), 20, 1000);
 }
 
+static void making_a_job(void **state)
+{
+    (void)state;
+    assert_in_range(fail_each(make_a_job), 10, 10);
+}
+
+static void note(void *user)
+{
+    ++*(int *)user;
+}
+
+/* With no memory to be had at all, an image that is submitted is turned away and its job is done,
+ * on the spot; the workers are idle, so that the failing is this thread's alone. */
+static void a_submit_turns_away(void **state)
+{
+    (void)state;
+    static const char *const specs[] = {"demo"};
+    struct model_library library;
+    struct catalogue *catalogue = NULL;
+    struct labels *labels = NULL;
+    struct model *model = NULL;
+    struct registry *registry = NULL;
+    struct pipeline *pipeline = NULL;
+    struct item *item = NULL;
+    struct job *job = NULL;
+    int calls = 0;
+    assert_int_equal(load_library(&library, &catalogue, &labels, NULL), STATUS_OK);
+    assert_int_equal(model_load(&library, "demo", &(struct model_options){0}, &model, NULL),
+                     STATUS_OK);
+    assert_int_equal(registry_create(specs, 1, &registry, NULL), STATUS_OK);
+    registry_entry_set_model(registry_at(registry, 0), model);
+    const struct pipeline_options options = {.registry = registry,
+                                             .prepare_threads = 1,
+                                             .engine_threads = 1,
+                                             .max_batch = 1,
+                                             .image_limits = image_prepare_default_limits,
+                                             .decode_memory_bytes = 1 << 20};
+    assert_int_equal(pipeline_create(&options, &pipeline, NULL), STATUS_OK);
+    assert_int_equal(pipeline_open_lane(pipeline, registry_at(registry, 0), NULL), STATUS_OK);
+    registry_entry_set_ready(registry_at(registry, 0));
+    assert_int_equal(
+        item_create(&(struct item_request){.bytes = assets_sample_image()}, &item, NULL),
+        STATUS_OK);
+    assert_int_equal(job_create(&item, 1, note, &calls, &job, NULL), STATUS_OK);
+    allocations_left = 0;
+    pipeline_submit(pipeline, job);
+    allocations_left = -1;
+    assert_int_equal(calls, 1);
+    assert_int_equal(item_outcome(item)->problem.code, PROBLEM_OVERLOADED);
+    job_destroy(job);
+    pipeline_destroy(pipeline);
+    registry_destroy(registry);
+    labels_destroy(labels);
+    catalogue_destroy(catalogue);
+}
+
 /* With no memory to be had at all, an engine that has run once runs again, to the same bits. */
 static void running_an_engine_allocates_nothing(void **state)
 {
@@ -239,6 +320,8 @@ int main(void)
         cmocka_unit_test(loading_a_model),
         cmocka_unit_test(preparing_an_image),
         cmocka_unit_test(reading_the_configuration),
+        cmocka_unit_test(making_a_job),
+        cmocka_unit_test(a_submit_turns_away),
         cmocka_unit_test(running_an_engine_allocates_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 
 /* The way of `classifyd classify`: one image, one thread, nothing shared. */
-static size_t classify(const struct fixture *fixture, size_t model_index, size_t top_k,
-                       struct topk_entry *ret_entries, struct image_info *ret_info)
+static size_t classify_bytes(const struct fixture *fixture, size_t model_index, struct span bytes,
+                             size_t top_k, struct topk_entry *ret_entries,
+                             struct image_info *ret_info)
 {
     const struct model *model = registry_entry_model(registry_at(fixture->registry, model_index));
     const struct engine *engine = model_engine(model);
@@ -17,8 +18,7 @@ static size_t classify(const struct fixture *fixture, size_t model_index, size_t
     float *logits = calloc(engine_classes(engine), sizeof *logits);
     struct engine_scratch *scratch = NULL;
     assert_true(slot && logits);
-    assert_int_equal(image_prepare(&options, assets_sample_image(), slot, ret_info, NULL, NULL),
-                     STATUS_OK);
+    assert_int_equal(image_prepare(&options, bytes, slot, ret_info, NULL, NULL), STATUS_OK);
     assert_int_equal(engine_scratch_create(engine, 1, 1, &scratch, NULL), STATUS_OK);
     engine_run(engine, scratch, 1, &(struct step_slot){TENSOR_U8, slot},
                &(struct engine_outputs){.logits = logits});
@@ -27,6 +27,13 @@ static size_t classify(const struct fixture *fixture, size_t model_index, size_t
     free(logits);
     free(slot);
     return count;
+}
+
+static size_t classify(const struct fixture *fixture, size_t model_index, size_t top_k,
+                       struct topk_entry *ret_entries, struct image_info *ret_info)
+{
+    return classify_bytes(fixture, model_index, assets_sample_image(), top_k, ret_entries,
+                          ret_info);
 }
 
 static void assert_same_answer(const struct item_outcome *outcome, const struct topk_entry *entries,
@@ -86,6 +93,29 @@ static void answers_are_those_of_classify(void **state)
         fixture_count(fixture, "classifyd_stage_duration_seconds_count{stage=\"decode\"}"), COUNT);
 }
 
+/* More CPUs than batches that run side by side: teams of two, of one, and a wide one of all. */
+static void many_threads_share_few_batches(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { COUNT = 40 };
+    struct topk_entry demo[5];
+    struct image_info info;
+    struct item_request requests[COUNT];
+    struct call call = {0};
+    assert_int_equal(classify(fixture, 0, 5, demo, &info), 5);
+    fixture->options.engine_threads = 18;
+    fixture->options.max_batch = 1;
+    fixture_start(fixture);
+    for (size_t i = 0; i < COUNT; i++)
+        requests[i] = fixture_photograph(fixture);
+    call_make(&call, requests, COUNT);
+    pipeline_submit(fixture->pipeline, call.job);
+    call_wait(&call);
+    for (size_t i = 0; i < COUNT; i++)
+        assert_same_answer(call_outcome(&call, i), demo, 5, &info);
+    call_end(&call);
+}
+
 static void one_image_after_the_other(void **state)
 {
     struct fixture *fixture = *state;
@@ -105,6 +135,32 @@ static void one_image_after_the_other(void **state)
     }
     /* The demo model's own answer, as torchvision computes it. */
     assert_float_equal(demo[0].probability, 0.66534F, 1e-4F);
+}
+
+/* The sample, to be turned by its EXIF orientation. */
+static void a_turned_image_is_turned(void **state)
+{
+    struct fixture *fixture = *state;
+    static const uint8_t start[] = {0xFF, 0xD8, 0xFF, 0xE1, 0, 34, 'E', 'x', 'i', 'f',  0, 0, 'I',
+                                    'I',  '*',  0,    8,    0, 0,  0,   1,   0,   0x12, 1, 3, 0,
+                                    1,    0,    0,    0,    6, 0,  0,   0,   0,   0,    0, 0};
+    struct span sample = assets_sample_image();
+    uint8_t *bytes = malloc(sizeof start + sample.size);
+    struct topk_entry turned[5];
+    struct image_info info;
+    struct call call = {0};
+    assert_non_null(bytes);
+    memcpy(bytes, start, sizeof start);
+    memcpy(bytes + sizeof start, sample.data + 2, sample.size - 2);
+    struct item_request request = {.bytes = {bytes, sizeof start + sample.size - 2}};
+    assert_int_equal(classify_bytes(fixture, 0, request.bytes, 5, turned, &info), 5);
+    assert_int_equal(info.orientation, 6);
+    fixture_start(fixture);
+    call_send(fixture, &call, &request);
+    call_wait(&call);
+    assert_same_answer(call_outcome(&call, 0), turned, 5, &info);
+    call_end(&call);
+    free(bytes);
 }
 
 static void improbable_classes_are_left_out(void **state)
@@ -251,18 +307,19 @@ static void memory_is_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(answers_are_those_of_classify, fixture_setup,
-                                        fixture_teardown),
-        cmocka_unit_test_setup_teardown(one_image_after_the_other, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(improbable_classes_are_left_out, fixture_setup,
-                                        fixture_teardown),
-        cmocka_unit_test_setup_teardown(each_problem_says_what_and_where, fixture_setup,
-                                        fixture_teardown),
-        cmocka_unit_test_setup_teardown(one_bad_image_never_fails_the_rest, fixture_setup,
-                                        fixture_teardown),
-        cmocka_unit_test_setup_teardown(limits_are_kept, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(workers_wait_for_memory, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(memory_is_told, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(answers_are_those_of_classify, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(many_threads_share_few_batches, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(one_image_after_the_other, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(a_turned_image_is_turned, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(improbable_classes_are_left_out, fixture_begin,
+                                        fixture_end),
+        cmocka_unit_test_setup_teardown(each_problem_says_what_and_where, fixture_begin,
+                                        fixture_end),
+        cmocka_unit_test_setup_teardown(one_bad_image_never_fails_the_rest, fixture_begin,
+                                        fixture_end),
+        cmocka_unit_test_setup_teardown(limits_are_kept, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(workers_wait_for_memory, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(memory_is_told, fixture_begin, fixture_end),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }

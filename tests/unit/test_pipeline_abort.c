@@ -272,21 +272,20 @@ static void a_shutdown_reaches_a_batch_that_waits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(an_abort_before_the_submit, fixture_setup,
-                                        fixture_teardown),
-        cmocka_unit_test_setup_teardown(an_abort_during_the_fetch, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(a_fetch_brings_the_bytes_or_a_problem, fixture_setup,
-                                        fixture_teardown),
-        cmocka_unit_test_setup_teardown(an_abort_in_front_of_the_workers, fixture_setup,
-                                        fixture_teardown),
-        cmocka_unit_test_setup_teardown(an_abort_behind_a_running_batch, fixture_setup,
-                                        fixture_teardown),
-        cmocka_unit_test_setup_teardown(an_abort_during_the_run, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(thousands_may_wait, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(a_shutdown_finishes_what_is_queued, fixture_setup,
-                                        fixture_teardown),
-        cmocka_unit_test_setup_teardown(a_shutdown_reaches_a_batch_that_waits, fixture_setup,
-                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(an_abort_before_the_submit, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(an_abort_during_the_fetch, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(a_fetch_brings_the_bytes_or_a_problem, fixture_begin,
+                                        fixture_end),
+        cmocka_unit_test_setup_teardown(an_abort_in_front_of_the_workers, fixture_begin,
+                                        fixture_end),
+        cmocka_unit_test_setup_teardown(an_abort_behind_a_running_batch, fixture_begin,
+                                        fixture_end),
+        cmocka_unit_test_setup_teardown(an_abort_during_the_run, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(thousands_may_wait, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(a_shutdown_finishes_what_is_queued, fixture_begin,
+                                        fixture_end),
+        cmocka_unit_test_setup_teardown(a_shutdown_reaches_a_batch_that_waits, fixture_begin,
+                                        fixture_end),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }

@@ -52,10 +52,10 @@ static void oldest_first_but_none_without_a_slot(void **state)
 {
     struct fixture *fixture = *state;
     struct task *a[2] = {created(), created()}, *b[2] = {created(), created()};
-    prepare_queue_push(fixture->queue, fixture->a, a[0]);
-    prepare_queue_push(fixture->queue, fixture->a, a[1]);
-    prepare_queue_push(fixture->queue, fixture->b, b[0]);
-    prepare_queue_push(fixture->queue, fixture->b, b[1]);
+    assert_null(prepare_queue_push(fixture->queue, fixture->a, a[0]));
+    assert_null(prepare_queue_push(fixture->queue, fixture->a, a[1]));
+    assert_null(prepare_queue_push(fixture->queue, fixture->b, b[0]));
+    assert_null(prepare_queue_push(fixture->queue, fixture->b, b[1]));
     assert_ptr_equal(prepare_queue_take(fixture->queue), a[0]);
     assert_int_equal(a[0]->slot, 0);
     /* The only slot of a is taken: b goes on. */
@@ -74,8 +74,8 @@ static void the_dead_need_no_slot(void **state)
 {
     struct fixture *fixture = *state;
     struct task *live = created(), *dead = created();
-    prepare_queue_push(fixture->queue, fixture->a, live);
-    prepare_queue_push(fixture->queue, fixture->a, dead);
+    assert_null(prepare_queue_push(fixture->queue, fixture->a, live));
+    assert_null(prepare_queue_push(fixture->queue, fixture->a, dead));
     assert_ptr_equal(prepare_queue_take(fixture->queue), live);
     assert_true(item_finish_problem(dead->item, PROBLEM_CLIENT_GONE, ""));
     assert_ptr_equal(prepare_queue_take(fixture->queue), dead);
@@ -88,8 +88,8 @@ static void a_closed_one_gives_back_what_is_left(void **state)
 {
     struct fixture *fixture = *state;
     struct task *a = created(), *b = created();
-    prepare_queue_push(fixture->queue, fixture->b, b);
-    prepare_queue_push(fixture->queue, fixture->a, a);
+    assert_null(prepare_queue_push(fixture->queue, fixture->b, b));
+    assert_null(prepare_queue_push(fixture->queue, fixture->a, a));
     prepare_queue_close(fixture->queue);
     assert_null(prepare_queue_take(fixture->queue));
     assert_ptr_equal(prepare_queue_clear(fixture->queue), a);
@@ -97,6 +97,46 @@ static void a_closed_one_gives_back_what_is_left(void **state)
     assert_null(prepare_queue_clear(fixture->queue));
     task_destroy(a);
     task_destroy(b);
+}
+
+/* Behind one that waits for a slot come and go more clients than are ever held. */
+static void the_dead_do_not_pile_up(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { COUNT = 10 * PREPARE_QUEUE_SWEEP_AT };
+    struct task *live[4];
+    size_t held = 0, most = 0;
+    for (size_t i = 0; i < 4; i++)
+        live[i] = created();
+    assert_null(prepare_queue_push(fixture->queue, fixture->a, live[0]));
+    assert_ptr_equal(prepare_queue_take(fixture->queue), live[0]);
+    assert_null(prepare_queue_push(fixture->queue, fixture->a, live[1]));
+    for (size_t i = 0; i < COUNT; i++) {
+        struct task *task = i == COUNT / 2 ? live[2] : created();
+        struct task *dead = prepare_queue_push(fixture->queue, fixture->a, task);
+        for (held++, most = held > most ? held : most; dead; held--) {
+            struct task *next = dead->next;
+            assert_false(item_is_live(dead->item));
+            task_destroy(dead);
+            dead = next;
+        }
+        if (task != live[2])
+            assert_true(item_finish_problem(task->item, PROBLEM_CLIENT_GONE, ""));
+    }
+    assert_in_range(most, 1, PREPARE_QUEUE_SWEEP_AT);
+    assert_null(prepare_queue_push(fixture->queue, fixture->a, live[3]));
+    for (size_t i = 1; i < 4;) {
+        size_t slot = 0;
+        prepare_queue_give_back(fixture->queue, fixture->a, &slot, 1);
+        struct task *task = prepare_queue_take(fixture->queue);
+        while (task->slot == TASK_NO_SLOT) {
+            task_destroy(task);
+            task = prepare_queue_take(fixture->queue);
+        }
+        assert_ptr_equal(task, live[i++]);
+    }
+    for (size_t i = 0; i < 4; i++)
+        task_destroy(live[i]);
 }
 
 static void lines_are_counted(void **state)
@@ -144,7 +184,7 @@ static void workers_share_everything(void **state)
     for (int i = 0; i < TASKS; i++) {
         struct task *task = created();
         task->top_k = i % 3 == 0 ? 1 : 2;
-        prepare_queue_push(fixture->queue, i % 3 == 0 ? fixture->a : fixture->b, task);
+        assert_null(prepare_queue_push(fixture->queue, i % 3 == 0 ? fixture->a : fixture->b, task));
     }
     for (int i = 0; i < WORKERS; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
@@ -158,6 +198,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(oldest_first_but_none_without_a_slot, setup, teardown),
         cmocka_unit_test_setup_teardown(the_dead_need_no_slot, setup, teardown),
         cmocka_unit_test_setup_teardown(a_closed_one_gives_back_what_is_left, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_dead_do_not_pile_up, setup, teardown),
         cmocka_unit_test_setup_teardown(lines_are_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(workers_share_everything, setup, teardown),
     };
