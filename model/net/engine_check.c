@@ -160,13 +160,20 @@ static const float *run_alone(struct check *check, size_t slot)
     return logits;
 }
 
+static uint32_t bits_of(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
 static enum status check_company(struct check *check)
 {
     uint32_t classes = engine_classes(check->engine);
     const float *together = check->logits + (check->batch - 1) * classes;
     const float *alone = run_alone(check, check->batch - 1);
     for (uint32_t c = 0; c < classes; c++)
-        if (memcmp(&alone[c], &together[c], sizeof *alone) != 0)
+        if (bits_of(alone[c]) != bits_of(together[c]))
             return error_set(check->error, STATUS_INTERNAL,
                              "an image's answer depends on its company: the logit of class %u is "
                              "%.9g alone and %.9g in a batch of %zu (kernels %s); try other "

@@ -10,7 +10,8 @@
 #include "model/base/alloc.h"
 
 struct registry_entry {
-    char *name, *source;
+    char *spec; /* owned; cut in place into the next two */
+    const char *name, *source;
     _Atomic(enum registry_state) state;
     _Atomic(struct model *) model; /* owned */
     _Atomic(void *) lane;
@@ -25,12 +26,15 @@ struct registry {
 /* Cuts "name=source"; the whole text is both where that is not what it is. */
 static enum status parse_spec(const char *spec, struct registry_entry *entry, struct error *error)
 {
-    size_t length = strcspn(spec, "=:/?");
-    bool is_cut = spec[length] == '=';
-    entry->source = strdup(is_cut ? spec + length + 1 : spec);
-    entry->name = is_cut ? strndup(spec, length) : strdup(spec);
-    if (!entry->source || !entry->name)
+    entry->spec = strdup(spec);
+    if (!entry->spec)
         return error_set(error, STATUS_NO_MEMORY, "no memory for a model's name");
+    entry->name = entry->source = entry->spec;
+    size_t length = strcspn(spec, "=:/?");
+    if (spec[length] == '=') {
+        entry->spec[length] = '\0';
+        entry->source = entry->spec + length + 1;
+    }
     if (!*entry->name)
         return error_set(error, STATUS_BAD_REQUEST, "model \"%.60s\": the name is empty", spec);
     if (!*entry->source)
@@ -83,8 +87,7 @@ void registry_destroy(struct registry *registry)
         return;
     for (size_t i = 0; i < registry->count; i++) {
         model_destroy(atomic_load(&registry->entries[i].model));
-        free(registry->entries[i].name);
-        free(registry->entries[i].source);
+        free(registry->entries[i].spec);
     }
     free(registry->entries);
     free(registry);
