@@ -16,6 +16,8 @@
 
 #include "model/image/prepare.h"
 #include "model/model.h"
+#include "model/net/engine_check.h"
+#include "model/net/weights_random.h"
 #include "server/config/config.h"
 #include "server/pipeline/pipeline.h"
 #include "server/web/assets.h"
@@ -234,6 +236,51 @@ static void making_a_job(void **state)
     assert_in_range(fail_each(make_a_job), 10, 10);
 }
 
+static enum status make_a_registry(struct error *error)
+{
+    static const char *const specs[] = {"demo", "pets=/models/pets.pth"};
+    struct registry *registry = NULL;
+    enum status status = registry_create(specs, 2, &registry, error);
+    registry_destroy(registry);
+    return status;
+}
+
+static void making_a_registry(void **state)
+{
+    (void)state;
+    assert_in_range(fail_each(make_a_registry), 4, 4);
+}
+
+static struct {
+    struct weights *weights;
+    struct graph *graph;
+    struct engine *engine;
+    struct engine_scratch *scratch;
+} small;
+
+static enum status check_an_engine(struct error *error)
+{
+    struct engine_check_report report;
+    return engine_check(small.engine, small.graph, small.scratch, 2, NULL, &report, error);
+}
+
+static void checking_an_engine(void **state)
+{
+    (void)state;
+    const struct weights_random_spec spec = {
+        .blocks = {1, 1, 1, 1}, .groups = 1, .width_per_group = 64, .classes = 10, .seed = 3};
+    const struct engine_options options = {.input_px = 32, .std = {1, 1, 1}, .kernels = "generic"};
+    assert_int_equal(weights_random_create(&spec, &small.weights, NULL), STATUS_OK);
+    assert_int_equal(graph_create(small.weights, &small.graph, NULL), STATUS_OK);
+    assert_int_equal(engine_create(small.graph, &options, &small.engine, NULL), STATUS_OK);
+    assert_int_equal(engine_scratch_create(small.engine, 2, 1, &small.scratch, NULL), STATUS_OK);
+    assert_in_range(fail_each(check_an_engine), 40, 1000);
+    engine_scratch_destroy(small.scratch);
+    engine_destroy(small.engine);
+    graph_destroy(small.graph);
+    weights_destroy(small.weights);
+}
+
 static void note(void *user)
 {
     ++*(int *)user;
@@ -321,6 +368,8 @@ int main(void)
         cmocka_unit_test(preparing_an_image),
         cmocka_unit_test(reading_the_configuration),
         cmocka_unit_test(making_a_job),
+        cmocka_unit_test(making_a_registry),
+        cmocka_unit_test(checking_an_engine),
         cmocka_unit_test(a_submit_turns_away),
         cmocka_unit_test(running_an_engine_allocates_nothing),
     };
