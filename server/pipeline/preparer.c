@@ -73,9 +73,8 @@ static void prepare(struct preparer *preparer, struct task *task)
     struct metrics *metrics = preparer->options.metrics;
     metrics_queue_add(metrics, METRICS_QUEUE_PREPARE, -1);
     metrics_queue_wait(metrics, METRICS_QUEUE_PREPARE, clock_now_us() - task->queued_us);
-    if (task->slot == TASK_NO_SLOT)
-        lane_drop(task->lane, task);
-    else if (prepare_within(preparer, task, &error))
+    /* Without a slot it is not live. */
+    if (task->slot != TASK_NO_SLOT && prepare_within(preparer, task, &error))
         fail(task, &error);
     else if (!item_is_live(task->item))
         lane_drop(task->lane, task);
