@@ -9,8 +9,8 @@
 
 #include "server/api/native.h"
 #include "server/api/service.h"
+#include "server/pipeline/item_progress.h"
 #include "server/web/assets.h"
-#include "tests/unit/item_double.h"
 
 #define CHECK(condition)                                                                           \
     do {                                                                                           \
@@ -117,19 +117,29 @@ static void print_reply(const char *schema, struct adapter_reply *reply)
     free(reply->text);
 }
 
-static struct item *make_item(const struct program *program, const char *file, const char *url)
+static struct item *make_item(const char *file, const char *url)
 {
-    static const struct topk_entry predictions[] = {{207, 0.75F}, {0, 0.25F}};
     struct item *item;
     CHECK(!item_create(&(struct item_request){.file = file, .url = url}, &item, NULL));
-    item->outcome = (struct item_outcome){
-        .model = registry_entry_model(registry_at(program->registry, 0)),
+    return item;
+}
+
+static struct item *finish(const struct program *program, struct item *item)
+{
+    struct item_answer answer = {
         .prediction_count = 2,
-        .predictions = predictions,
+        .predictions = calloc(2, sizeof *answer.predictions),
         .info = {.format = IMAGE_FORMAT_PNG, .width_px = 640, .height_px = 480, .orientation = 1},
-        .times = {url ? 30000 : 0, 1500, 250, 0, 12345, 14095},
+        .times = {.fetch_us = item_request(item)->url ? 30000 : 0,
+                  .decode_us = 1500,
+                  .inference_us = 12345},
         .batch_size = 2,
     };
+    CHECK(answer.predictions);
+    answer.predictions[0] = (struct topk_entry){207, 0.75F};
+    answer.predictions[1] = (struct topk_entry){0, 0.25F};
+    item_set_model(item, registry_entry_model(registry_at(program->registry, 0)));
+    CHECK(item_finish_answer(item, &answer));
     return item;
 }
 
@@ -137,11 +147,11 @@ static void print_documents(const struct program *program)
 {
     const struct adapter *native = &program->adapters[0], *service = &program->adapters[1];
     struct adapter_reply reply;
-    struct item *items[] = {make_item(program, "dog.jpg", NULL),
-                            make_item(program, NULL, "http://a/"), make_item(program, NULL, NULL),
-                            make_item(program, "b", NULL), make_item(program, NULL, "c")};
-    problem_set(&items[3]->outcome.problem, PROBLEM_NOT_DECODABLE, "the file ends early");
-    problem_set(&items[4]->outcome.problem, PROBLEM_FETCH_STATUS, "the answer was 404");
+    struct item *items[] = {
+        finish(program, make_item("dog.jpg", NULL)), finish(program, make_item(NULL, "http://a/")),
+        finish(program, make_item(NULL, NULL)), make_item("b", NULL), make_item(NULL, "c")};
+    CHECK(item_finish_problem(items[3], PROBLEM_NOT_DECODABLE, "the file ends early"));
+    CHECK(item_finish_problem(items[4], PROBLEM_FETCH_STATUS, "the answer was 404"));
     const struct adapter_route *classify = find(native, "/classify");
     for (size_t i = 0; i < 4; i++) {
         classify->format(native->user, &request, &items[i], 1, false, &reply);

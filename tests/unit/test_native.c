@@ -1,4 +1,5 @@
-/* /classify through the adapter's interface: requests built by hand, items finished by hand. */
+/* /classify through the adapter's interface: requests built by hand, items finished
+ * as a pipeline would. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,8 +12,8 @@
 #include <string.h>
 
 #include "server/api/native.h"
+#include "server/pipeline/item_progress.h"
 #include "server/web/assets.h"
-#include "tests/unit/item_double.h"
 
 #define GIF  "GIF89a\x01\x01\x01\x01"
 #define CRLF "\r\n"
@@ -329,22 +330,56 @@ static void format(struct fixture *fixture, struct item *const *items, size_t co
     fixture->route->format(fixture->adapter.user, &request, items, count, is_many, ret_reply);
 }
 
-static struct item *finished(const struct fixture *fixture, const char *file, const char *url)
+static struct item *unfinished(const char *file, const char *url)
 {
-    static const struct topk_entry prediction = {.class_id = 207, .probability = 0.75F};
     struct item *item;
     struct item_request request = {.file = file, .url = url};
     assert_int_equal(item_create(&request, &item, NULL), STATUS_OK);
-    item->outcome = (struct item_outcome){
-        .stage = ITEM_STAGE_DONE,
-        .model = registry_entry_model(registry_at(fixture->registry, 0)),
-        .prediction_count = 1,
-        .predictions = &prediction,
+    return item;
+}
+
+static struct item_answer answer_of(const char *url)
+{
+    return (struct item_answer){
         .info = {.format = IMAGE_FORMAT_JPEG, .width_px = 640, .height_px = 480, .orientation = 1},
-        .times = {url ? 30000 : 0, 1500, 250, 40, 12345, 44135},
+        .times = {.fetch_us = url ? 30000 : 0,
+                  .decode_us = 1500,
+                  .preprocess_us = 250,
+                  .queue_us = 40,
+                  .inference_us = 12345},
         .batch_size = 4,
     };
+}
+
+static struct item *finish(const struct fixture *fixture, struct item *item,
+                           struct item_answer answer)
+{
+    answer.prediction_count = 1;
+    answer.predictions = calloc(1, sizeof *answer.predictions);
+    assert_non_null(answer.predictions);
+    *answer.predictions = (struct topk_entry){.class_id = 207, .probability = 0.75F};
+    item_set_model(item, registry_entry_model(registry_at(fixture->registry, 0)));
+    assert_true(item_finish_answer(item, &answer));
     return item;
+}
+
+static struct item *fail_with(struct item *item, enum problem_code code, const char *detail)
+{
+    assert_true(item_finish_problem(item, code, detail));
+    return item;
+}
+
+/* The only figure that the clock decides, in milliseconds, becomes a T. */
+static void mask_totals(char *text)
+{
+    const char key[] = "\"total\": ";
+    for (char *at = text; (at = strstr(at, key)) != NULL;) {
+        at += sizeof key - 1;
+        size_t digits = strspn(at, "0123456789.");
+        assert_true(digits > 0);
+        *at = 'T';
+        memmove(at + 1, at + digits, strlen(at + digits) + 1);
+    }
 }
 
 #define MODEL                                                                                      \
@@ -360,16 +395,17 @@ static void one_answer(void **state)
 {
     struct fixture *fixture = *state;
     struct adapter_reply reply;
-    struct item *item = finished(fixture, "dog.jpg", NULL);
+    struct item *item = finish(fixture, unfinished("dog.jpg", NULL), answer_of(NULL));
     format(fixture, &item, 1, false, &reply);
     assert_int_equal(reply.http_status, 200);
     assert_string_equal(reply.content_type, "application/json");
     assert_int_equal(reply.size, strlen(reply.text));
+    mask_totals(reply.text);
     assert_string_equal(reply.text,
                         "{\"file\": \"dog.jpg\", " RESULT
                         "\"request_id\": \"r-1\", \"timing_ms\": {\"fetch\": 0.0, \"decode\": 1.5, "
                         "\"preprocess\": 0.25, \"queue\": 0.04, \"inference\": 12.345, \"total\": "
-                        "44.135}}\n");
+                        "T}}\n");
     assert_string_equal(reply.server_timing, "decode;dur=1.5, preprocess;dur=0.2, queue;dur=0.0, "
                                              "inference;dur=12.3;desc=\"batch=4\"");
     assert_int_equal(reply.retry_after_s, 0);
@@ -382,9 +418,8 @@ static void one_failure(void **state)
 {
     struct fixture *fixture = *state;
     struct adapter_reply reply;
-    struct item *item = finished(fixture, "dog.jpg", NULL);
-    item->outcome = (struct item_outcome){0};
-    problem_set(&item->outcome.problem, PROBLEM_NOT_DECODABLE, "it ends \"early\" \xFF");
+    struct item *item =
+        fail_with(unfinished("dog.jpg", NULL), PROBLEM_NOT_DECODABLE, "it ends \"early\" \xFF");
     format(fixture, &item, 1, false, &reply);
     assert_int_equal(reply.http_status, 422);
     assert_string_equal(reply.content_type, "application/problem+json");
@@ -401,31 +436,36 @@ static void several_answers(void **state)
 {
     struct fixture *fixture = *state;
     struct adapter_reply reply;
-    struct item *items[] = {finished(fixture, NULL, "http://a/?b"), finished(fixture, "c", NULL),
-                            finished(fixture, NULL, NULL)};
-    items[1]->outcome = (struct item_outcome){0};
-    problem_set(&items[1]->outcome.problem, PROBLEM_OVERLOADED, "full");
-    items[2]->outcome.times.decode_us = 9000;
-    items[2]->outcome.batch_size = 8;
-    format(fixture, items, 3, true, &reply);
+    const char url[] = "http://a/?b";
+    struct item_answer other = answer_of(NULL);
+    other.times.decode_us = 9000;
+    other.batch_size = 8;
+    struct item *items[] = {finish(fixture, unfinished(NULL, url), answer_of(url)),
+                            fail_with(unfinished("c", NULL), PROBLEM_OVERLOADED, "full"),
+                            finish(fixture, unfinished(NULL, NULL), other),
+                            fail_with(unfinished(NULL, "d"), PROBLEM_FETCH_TLS, "untrusted")};
+    format(fixture, items, 4, true, &reply);
     assert_int_equal(reply.http_status, 200);
+    mask_totals(reply.text);
     assert_string_equal(
         reply.text,
         "{\"results\": [{\"url\": \"http://a/?b\", " RESULT
         "\"timing_ms\": {\"fetch\": 30.0, \"decode\": 1.5, \"preprocess\": 0.25, \"queue\": 0.04, "
-        "\"inference\": 12.345, \"total\": 44.135}}, "
+        "\"inference\": 12.345, \"total\": T}}, "
         "{\"file\": \"c\", \"error\": {\"code\": \"overloaded\", \"status\": 503, \"title\": "
         "\"Service Unavailable\", \"detail\": \"full\"}}, "
         "{" MODEL ", \"predictions\": [{\"class_id\": 207, \"wnid\": \"n02099601\", \"label\": "
         "\"golden retriever\", \"probability\": 0.75}], \"image\": {\"format\": \"jpeg\", "
         "\"width\": 640, \"height\": 480, \"orientation\": 1}, \"batch_size\": 8, "
         "\"timing_ms\": {\"fetch\": 0.0, \"decode\": 9.0, \"preprocess\": 0.25, \"queue\": 0.04, "
-        "\"inference\": 12.345, \"total\": 44.135}}], \"request_id\": \"r-1\"}\n");
+        "\"inference\": 12.345, \"total\": T}}, "
+        "{\"url\": \"d\", \"error\": {\"code\": \"fetch_tls\", \"status\": 502, \"title\": "
+        "\"Bad Gateway\", \"detail\": \"untrusted\"}}], \"request_id\": \"r-1\"}\n");
     assert_string_equal(reply.server_timing,
                         "fetch;dur=30.0, decode;dur=9.0, preprocess;dur=0.2, queue;dur=0.0, "
                         "inference;dur=12.3;desc=\"batch=8\"");
     free(reply.text);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 4; i++)
         item_release(items[i]);
 }
 
@@ -434,11 +474,16 @@ static void timing_has_room(void **state)
 {
     struct fixture *fixture = *state;
     struct adapter_reply reply;
-    struct item *item = finished(fixture, NULL, "http://a");
     const uint64_t longest_us = UINT64_MAX;
-    item->outcome.times =
-        (struct item_times){longest_us, longest_us, longest_us, longest_us, longest_us, longest_us};
-    item->outcome.batch_size = SIZE_MAX;
+    struct item_answer answer = {
+        .times = {.fetch_us = longest_us,
+                  .decode_us = longest_us,
+                  .preprocess_us = longest_us,
+                  .queue_us = longest_us,
+                  .inference_us = longest_us},
+        .batch_size = SIZE_MAX,
+    };
+    struct item *item = finish(fixture, unfinished(NULL, "http://a"), answer);
     format(fixture, &item, 1, false, &reply);
     assert_string_equal(reply.server_timing + strlen(reply.server_timing) - 7, "551615\"");
     free(reply.text);

@@ -1,7 +1,8 @@
-/* Memory runs out at every place of loading a model, preparing an image, reading a configuration
- * and making a job, in turn: the call says that it failed, nothing crashes, and nothing stays
- * allocated. The program's malloc is replaced by one that counts. jansson takes a lack of memory
- * for a broken document, so the kind of failure is not always "no memory". */
+/* Memory runs out at every place of loading a model, preparing an image, reading and answering a
+ * request, reading a configuration and making a job, in turn: the call says that it failed, nothing
+ * crashes, and nothing stays allocated. The program's malloc is replaced by one that counts.
+ * jansson takes a lack of memory for a broken document, so the kind of failure is not always "no
+ * memory". */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +19,8 @@
 #include "model/model.h"
 #include "model/net/engine_check.h"
 #include "model/net/weights_random.h"
+#include "server/api/adapter_reply.h"
+#include "server/api/native_body.h"
 #include "server/config/config.h"
 #include "server/pipeline/pipeline.h"
 #include "server/web/assets.h"
@@ -122,6 +125,60 @@ static enum status prepare_sample(struct error *error)
     return image_prepare(&options, assets_sample_image(), slot, &info, NULL, error);
 }
 
+/* One body of a request; a refusal becomes an error. */
+static enum status read_body(const char *type, struct span body, struct error *error)
+{
+    struct budget budget = {.limit_bytes = 1 << 20};
+    struct native_request request = {0};
+    struct problem problem = {0};
+    struct blob *blob = NULL;
+    enum status status = blob_create(&budget, body.size, &blob, error);
+    if (status == STATUS_OK)
+        status = blob_append(blob, body, body.size, error);
+    if (status == STATUS_OK)
+        status = native_request_init(&request, 4, error);
+    if (status == STATUS_OK && !native_body_read(blob, type, &budget, &request, &problem))
+        status = error_set(error, STATUS_NO_MEMORY, "%s", problem.detail);
+    native_request_fini(&request);
+    blob_release(blob);
+    return status;
+}
+
+/* A body of each kind; the JSON has a string that is cut out. */
+static enum status read_bodies(struct error *error)
+{
+    static const char form[] = "url=a&url=b&top_k=3";
+    static const char parts[] = "--B\nContent-Disposition: form-data; name=a; filename=b\n\n"
+                                "GIF89a\n--B\nContent-Disposition: form-data; name=url\n\nc\n--B--";
+    static const char head[] = "{\"urls\": [\"a\"], \"image\": \"";
+    static char json[10000];
+    memset(json, 'A', sizeof json);
+    memcpy(json, head, sizeof head - 1);
+    memcpy(json + sizeof json - 2, "\"}", 2);
+    enum status status = read_body("application/x-www-form-urlencoded",
+                                   (struct span){(const uint8_t *)form, sizeof form - 1}, error);
+    if (status == STATUS_OK)
+        status = read_body("multipart/form-data; boundary=B",
+                           (struct span){(const uint8_t *)parts, sizeof parts - 1}, error);
+    if (status == STATUS_OK)
+        status = read_body(NULL, (struct span){(const uint8_t *)json, sizeof json}, error);
+    return status;
+}
+
+/* A reply that could not be written is a 500, which needs no memory. */
+static enum status write_problem(struct error *error)
+{
+    const struct adapter_request request = {.request_id = "id"};
+    const struct problem problem = {.code = PROBLEM_TIMEOUT, .detail = "too slow"};
+    struct adapter_reply reply;
+    adapter_reply_problem(&request, &problem, &reply);
+    bool is_written = reply.http_status == 504;
+    if (!is_written)
+        error_write(error, STATUS_NO_MEMORY, "%s", reply.constant);
+    free(reply.text);
+    return is_written ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
 /* A file, a variable and a setting, and all of it written out again. */
 static enum status configure(struct error *error)
 {
@@ -221,6 +278,13 @@ static void preparing_an_image(void **state)
 {
     (void)state;
     assert_in_range(fail_each(prepare_sample), 4, 1000);
+}
+
+static void answering_a_request(void **state)
+{
+    (void)state;
+    assert_in_range(fail_each(read_bodies), 30, 1000);
+    assert_in_range(fail_each(write_problem), 10, 100);
 }
 
 static void reading_the_configuration(void **state)
@@ -366,6 +430,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loading_a_model),
         cmocka_unit_test(preparing_an_image),
+        cmocka_unit_test(answering_a_request),
         cmocka_unit_test(reading_the_configuration),
         cmocka_unit_test(making_a_job),
         cmocka_unit_test(making_a_registry),
