@@ -247,11 +247,13 @@ enum status lane_create(const struct lane_options *options, struct lane **ret_la
                                            .run = run,
                                            .user = lane},
             &lane->batches, error);
-    if (status)
+    if (status) {
         lane_destroy(lane);
-    else
-        *ret_lane = lane;
-    return status;
+        return status;
+    }
+    metrics_gauge_add(options->metrics, METRICS_PINNED_BYTES, (int64_t)lane->locked_bytes);
+    *ret_lane = lane;
+    return STATUS_OK;
 }
 
 void lane_destroy(struct lane *lane)

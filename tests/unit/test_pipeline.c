@@ -302,6 +302,7 @@ static void memory_is_told(void **state)
     /* Two batches of 224 x 224 pixels are the least. */
     assert_in_range(bytes, 2 * 224 * 224 * 3, 1U << 30);
     assert_true(locked_bytes <= bytes);
+    assert_int_equal(metrics_gauge_value(fixture->metrics, METRICS_PINNED_BYTES), locked_bytes);
 }
 
 int main(void)
