@@ -1,6 +1,5 @@
 #include "server/http/connections.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,8 @@
 
 /* A connection of the reserve is for a probe: it asks at once, or makes room. */
 #define RESERVE_TIMEOUT_US UINT64_C(2000000)
+/* For libmicrohttpd to read what had arrived before a client's end. */
+#define LEFT_TIMEOUT_US UINT64_C(1000000)
 /* How long a connection just accepted may take to ask while the server shuts down. */
 #define DRAIN_HEAD_US UINT64_C(1000000)
 
@@ -68,14 +69,16 @@ bool connections_enlist(struct connections *connections, struct connection *conn
     return true;
 }
 
-void connections_shut(struct connection *connection, int how)
+void connections_shut(struct connections *connections, struct connection *connection, int how)
 {
     /* Under the mutex, so that the descriptor is not another socket's meanwhile; never blocks. */
     (void)shutdown(connection->fd, how);
-    if (how == SHUT_RDWR)
-        connection->is_ended = true;
-    else
+    if (how == SHUT_RD) {
         connection->is_reading_ended = true;
+    } else if (!connection->is_ended) {
+        connection->is_ended = true;
+        connections->open_reserve -= connection->is_reserve;
+    }
 }
 
 void connections_wake(struct connections *connections)
@@ -110,6 +113,7 @@ enum status connections_create(const struct connections_options *options,
     uint64_t head_timeout_us = options->timeout_us[CONNECTIONS_HEAD];
     connections->lists[CONNECTIONS_LIST_RESERVE].timeout_us =
         head_timeout_us < RESERVE_TIMEOUT_US ? head_timeout_us : RESERVE_TIMEOUT_US;
+    connections->lists[CONNECTIONS_LIST_LEFT].timeout_us = LEFT_TIMEOUT_US;
     pthread_mutex_init(&connections->mutex, NULL);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -158,25 +162,7 @@ void connections_destroy(struct connections *connections)
     free(connections);
 }
 
-static void format_client(const struct sockaddr *address, char ret_text[INET6_ADDRSTRLEN])
-{
-    const void *bytes = NULL;
-    int family = address->sa_family;
-    if (family == AF_INET) {
-        bytes = &((const struct sockaddr_in *)(const void *)address)->sin_addr;
-    } else if (family == AF_INET6) {
-        const struct in6_addr *six =
-            &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-        bool is_mapped = IN6_IS_ADDR_V4MAPPED(six);
-        family = is_mapped ? AF_INET : AF_INET6;
-        bytes = six->s6_addr + (is_mapped ? 12 : 0);
-    }
-    if (!bytes || !inet_ntop(family, bytes, ret_text, INET6_ADDRSTRLEN))
-        strcpy(ret_text, "unknown");
-}
-
-/* With the mutex: takes it out of the table; the caller frees it. */
-static void remove_entry(struct connections *connections, struct connection *connection)
+void connections_remove(struct connections *connections, struct connection *connection)
 {
     connections_unlist(connections, connection);
     connections->by_fd[connection->fd] = NULL;
@@ -188,78 +174,11 @@ static void remove_entry(struct connections *connections, struct connection *con
     metrics_gauge_add(connections->options.metrics, METRICS_OPEN_CONNECTIONS, -1);
 }
 
-static bool grow(struct connections *connections, int fd)
+/* With the mutex. */
+static void announce_room(struct connections *connections)
 {
-    size_t needed = (size_t)fd + 1, capacity = connections->capacity;
-    if (needed <= capacity)
-        return true;
-    capacity = needed > 2 * capacity ? needed : 2 * capacity;
-    struct connection **by_fd = realloc(connections->by_fd, capacity * sizeof(struct connection *));
-    if (!by_fd)
-        return false;
-    memset(by_fd + connections->capacity, 0,
-           (capacity - connections->capacity) * sizeof(struct connection *));
-    connections->by_fd = by_fd;
-    connections->capacity = capacity;
-    return true;
-}
-
-/* With the mutex: whether there is room in the reserve, made where it can be. */
-static bool make_room(struct connections *connections)
-{
-    const struct connections_options *options = &connections->options;
-    if (connections->open >= options->max_connections + 2 * options->reserve)
-        return false; /* those that were ended are not closed yet */
-    if (connections->open_reserve < options->reserve)
-        return true;
-    struct connection *oldest = connections->lists[CONNECTIONS_LIST_RESERVE].first;
-    if (!oldest || !oldest->is_started)
-        return false;
-    connections_unlist(connections, oldest);
-    connections_shut(oldest, SHUT_RDWR);
-    connections->open_reserve--;
-    return true;
-}
-
-bool connections_admit(struct connections *connections, int fd, const struct sockaddr *address)
-{
-    struct connection *connection = calloc(1, sizeof *connection), *lost = NULL;
-    if (!connection)
-        return false;
-    connection->fd = fd;
-    connection->list = CONNECTIONS_LIST_NONE;
-    format_client(address, connection->client);
-
-    bool must_wake = false;
-    pthread_mutex_lock(&connections->mutex);
-    bool is_admitted = grow(connections, fd);
-    if (is_admitted && connections->by_fd[fd]) {
-        /* libmicrohttpd ran out of memory and closed it without a word. */
-        lost = connections->by_fd[fd];
-        remove_entry(connections, lost);
-    }
-    connection->is_reserve = connections->open_ordinary >= connections->options.max_connections;
-    if (is_admitted && connection->is_reserve)
-        is_admitted = make_room(connections);
-    if (is_admitted) {
-        connections->by_fd[fd] = connection;
-        connection->generation = connections->generation++ & INT32_MAX;
-        connections->open++;
-        connections->open_ordinary += !connection->is_reserve;
-        connections->open_reserve += connection->is_reserve;
-        must_wake = connections_enlist(connections, connection,
-                                       connection->is_reserve ? (unsigned)CONNECTIONS_LIST_RESERVE
-                                                              : (unsigned)CONNECTIONS_HEAD,
-                                       clock_now_us());
-        metrics_gauge_add(connections->options.metrics, METRICS_OPEN_CONNECTIONS, 1);
-    }
-    pthread_mutex_unlock(&connections->mutex);
-    if (must_wake)
-        connections_wake(connections);
-    free(lost);
-    if (!is_admitted)
-        free(connection);
-    return is_admitted;
+    if (connections->is_waiting_for_room)
+        pthread_cond_broadcast(&connections->changed);
 }
 
 void connections_announce(struct connections *connections)
@@ -268,14 +187,14 @@ void connections_announce(struct connections *connections)
         pthread_cond_broadcast(&connections->changed);
 }
 
-void connections_withdraw(struct connections *connections, int fd)
+unsigned connections_choose_list(const struct connection *connection)
 {
-    pthread_mutex_lock(&connections->mutex);
-    struct connection *connection = connections->by_fd[fd];
-    remove_entry(connections, connection);
-    connections_announce(connections);
-    pthread_mutex_unlock(&connections->mutex);
-    free(connection);
+    enum connections_phase phase = connection->phase;
+    if (connection->is_half_closed && phase != CONNECTIONS_WORKING && phase != CONNECTIONS_SENDING)
+        return CONNECTIONS_LIST_LEFT;
+    bool is_asking = phase == CONNECTIONS_HEAD || phase == CONNECTIONS_IDLE;
+    return connection->is_reserve && is_asking ? (unsigned)CONNECTIONS_LIST_RESERVE
+                                               : (unsigned)phase;
 }
 
 struct connection *connections_begin(struct connections *connections, int fd)
@@ -283,6 +202,7 @@ struct connection *connections_begin(struct connections *connections, int fd)
     pthread_mutex_lock(&connections->mutex);
     struct connection *connection = connections->by_fd[fd];
     connection->is_started = true;
+    announce_room(connections);
     uint64_t mark = (uint64_t)connection->generation << 32 | (uint32_t)fd;
     pthread_mutex_unlock(&connections->mutex);
     /* Edge-triggered: one event when the client's end comes, whatever the phase. Without memory for
@@ -307,7 +227,8 @@ void connections_end(struct connections *connections, struct connection *connect
                       CONNECTIONS_LINGER_MARK, now_us);
         must_wake = connections->lingering.count == 1;
     }
-    remove_entry(connections, connection);
+    connections_remove(connections, connection);
+    announce_room(connections);
     connections_announce(connections);
     pthread_mutex_unlock(&connections->mutex);
     if (must_wake)
@@ -325,12 +246,15 @@ const char *connections_client(const struct connection *connection)
     return connection->client;
 }
 
-bool connections_is_overdue(struct connections *connections, const struct connection *connection)
+enum problem_code connections_cause(struct connections *connections,
+                                    const struct connection *connection)
 {
     pthread_mutex_lock(&connections->mutex);
-    bool is_overdue = connection->is_overdue;
+    enum problem_code cause = connection->is_overdue ? PROBLEM_TIMEOUT
+                              : connection->is_gone  ? PROBLEM_CLIENT_GONE
+                                                     : PROBLEM_NONE;
     pthread_mutex_unlock(&connections->mutex);
-    return is_overdue;
+    return cause;
 }
 
 void connections_set_unread(struct connections *connections, struct connection *connection)
@@ -346,16 +270,13 @@ static bool enter(struct connections *connections, struct connection *connection
 {
     connections_unlist(connections, connection);
     connection->phase = phase;
-    connection->request = NULL;
+    connection->job = NULL;
     if (connection->is_ended)
         return false;
     if (phase == CONNECTIONS_IDLE && connections->is_draining && !connection->is_reading_ended)
-        connections_shut(connection, SHUT_RD);
-    bool is_asking = phase == CONNECTIONS_HEAD || phase == CONNECTIONS_IDLE;
-    return connections_enlist(
-        connections, connection,
-        connection->is_reserve && is_asking ? (unsigned)CONNECTIONS_LIST_RESERVE : (unsigned)phase,
-        clock_now_us());
+        connections_shut(connections, connection, SHUT_RD);
+    return connections_enlist(connections, connection, connections_choose_list(connection),
+                              clock_now_us());
 }
 
 void connections_enter(struct connections *connections, struct connection *connection,
@@ -372,7 +293,7 @@ void connections_enter(struct connections *connections, struct connection *conne
 }
 
 enum problem_code connections_begin_work(struct connections *connections,
-                                         struct connection *connection, struct request *request)
+                                         struct connection *connection, struct job *job)
 {
     pthread_mutex_lock(&connections->mutex);
     connections->unsettled++;
@@ -380,7 +301,7 @@ enum problem_code connections_begin_work(struct connections *connections,
     enum problem_code code = connections->is_aborting                      ? PROBLEM_DRAINING
                              : connection->is_gone || connection->is_ended ? PROBLEM_CLIENT_GONE
                                                                            : PROBLEM_NONE;
-    connection->request = request;
+    connection->job = job;
     pthread_mutex_unlock(&connections->mutex);
     if (must_wake)
         connections_wake(connections);

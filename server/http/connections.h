@@ -12,11 +12,10 @@
 #include <sys/socket.h>
 
 #include "server/metrics.h"
-#include "server/problem.h"
+#include "server/pipeline/job.h"
 
 struct connection;
 struct connections;
-struct request;
 
 enum connections_phase {
     CONNECTIONS_HEAD,    /* accepted, or a request line was read: the rest of the head */
@@ -44,10 +43,10 @@ void connections_destroy(struct connections *connections);
 
 /* Enters an accepted socket, in phase head; false where even the reserve is used up: the caller
  * closes the socket. Where the reserve is full its oldest connection that sends nothing is ended to
- * make room. By the accepting thread. */
+ * make room; may block for a second where the event threads are behind. By the accepting thread. */
 bool connections_admit(struct connections *connections, int fd, const struct sockaddr *address);
 /* Takes back what connections_admit entered: the socket never became a connection. */
-void connections_withdraw(struct connections *connections, int fd);
+void connections_admit_undo(struct connections *connections, int fd);
 
 /* The event thread has taken the socket up. Borrowed until connections_end. */
 struct connection *connections_begin(struct connections *connections, int fd);
@@ -59,19 +58,21 @@ void connections_end(struct connections *connections, struct connection *connect
 bool connections_is_reserve(const struct connection *connection);
 /* Its address as text, without the port. */
 const char *connections_client(const struct connection *connection);
-/* Whether it was ended because its time in a phase was over. */
-bool connections_is_overdue(struct connections *connections, const struct connection *connection);
+/* Why it ended, as far as is known: PROBLEM_TIMEOUT (its time in a phase was over),
+ * PROBLEM_CLIENT_GONE, or PROBLEM_NONE. */
+enum problem_code connections_cause(struct connections *connections,
+                                    const struct connection *connection);
 /* The answer does not wait for the request's body, which may still be under way. */
 void connections_set_unread(struct connections *connections, struct connection *connection);
 
 void connections_enter(struct connections *connections, struct connection *connection,
                        enum connections_phase phase);
 
-/* Enters phase working: from now on `request` (borrowed until the next connections_enter) is
- * aborted when it is overdue, when its client leaves, or by connections_drain_abort. To be called
- * once for each connections_settle. Not PROBLEM_NONE: it is too late already, for this reason. */
+/* Enters phase working: from now on `job` (borrowed until the next connections_enter) is aborted
+ * when it is overdue, when its client leaves, or by connections_drain_abort. To be called once for
+ * each connections_settle. Not PROBLEM_NONE: it is too late already, for this reason. */
 enum problem_code connections_begin_work(struct connections *connections,
-                                         struct connection *connection, struct request *request);
+                                         struct connection *connection, struct job *job);
 /* The connection was resumed, and whoever did it touches nothing of it any more. Any thread. */
 void connections_settle(struct connections *connections);
 

@@ -13,7 +13,7 @@ void connections_drain_begin(struct connections *connections)
     for (struct connection *next, *at = connections->lists[CONNECTIONS_IDLE].first; at; at = next) {
         next = at->next;
         connections_unlist(connections, at);
-        connections_shut(at, SHUT_RD);
+        connections_shut(connections, at, SHUT_RD);
     }
     /* The thread must learn of deadlines that came nearer. */
     connections->wake_at_us = 0;
@@ -47,7 +47,7 @@ size_t connections_drain_abort(struct connections *connections)
             next = at->next;
             count += at->phase == CONNECTIONS_BODY;
             if (at->is_started)
-                connections_shut(at, SHUT_RD);
+                connections_shut(connections, at, SHUT_RD);
         }
     while (connections->lists[CONNECTIONS_WORKING].first) {
         count++;

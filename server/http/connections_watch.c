@@ -1,26 +1,26 @@
 /* The thread that ends what is overdue and notices who has gone away. */
 #include <errno.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "model/base/clock.h"
 #include "server/http/connections_table.h"
-#include "server/http/request.h"
 
 enum { EVENTS_A_TURN = 64 };
 
 void connections_watch_abort(struct connections *connections, struct connection *connection,
                              enum problem_code code)
 {
-    struct request *request = connection->request;
+    struct job *job = connection->job;
     connections_unlist(connections, connection);
-    if (!request)
+    if (!job)
         return;
-    connection->request = NULL; /* once is enough */
-    request_retain(request);
+    connection->job = NULL; /* once is enough */
+    (void)job_retain(job);
     pthread_mutex_unlock(&connections->mutex);
-    request_abort(request, code);
-    request_release(request);
+    job_abort(job, code, problem_kind(code)->meaning);
+    job_destroy(job);
     pthread_mutex_lock(&connections->mutex);
 }
 
@@ -38,14 +38,21 @@ static void end_overdue(struct connections *connections, unsigned index, uint64_
         (void)connections_enlist(connections, connection, index, now_us);
         return;
     }
+    if (index == CONNECTIONS_LIST_LEFT) {
+        int unread = 0;
+        if (ioctl(connection->fd, FIONREAD, &unread) == 0 && unread > 0)
+            (void)connections_enlist(connections, connection, index, now_us);
+        else
+            connections_shut(connections, connection, SHUT_RDWR);
+        return;
+    }
     bool is_asking = index == CONNECTIONS_HEAD || index == CONNECTIONS_LIST_RESERVE;
     if (connection->phase == CONNECTIONS_IDLE || (connections->is_draining && is_asking)) {
-        connections_shut(connection, SHUT_RD);
+        connections_shut(connections, connection, SHUT_RD);
         return;
     }
     connection->is_overdue = true;
-    connections_shut(connection, SHUT_RDWR);
-    connections->open_reserve -= connection->is_reserve;
+    connections_shut(connections, connection, SHUT_RDWR);
 }
 
 /* With the mutex; when the next is overdue. */
@@ -82,11 +89,17 @@ static void handle(struct connections *connections, const struct epoll_event *ev
     if (!connection || connection->generation != (uint32_t)(mark >> 32) || connection->is_ended)
         return;
     bool is_half = !(event->events & (EPOLLHUP | EPOLLERR));
-    if (is_half && (connections->options.allow_half_close || connection->is_reading_ended))
-        return;
-    connection->is_gone = true;
-    if (connection->phase == CONNECTIONS_WORKING)
+    if (is_half && connection->is_reading_ended)
+        return; /* our own doing */
+    connection->is_half_closed = true;
+    connection->is_gone = !is_half || !connections->options.allow_half_close;
+    if (connection->phase == CONNECTIONS_WORKING && connection->is_gone) {
         connections_watch_abort(connections, connection, PROBLEM_CLIENT_GONE);
+    } else if (connection->phase != CONNECTIONS_WORKING &&
+               connection->phase != CONNECTIONS_SENDING) {
+        connections_unlist(connections, connection);
+        (void)connections_enlist(connections, connection, CONNECTIONS_LIST_LEFT, clock_now_us());
+    }
 }
 
 static int milliseconds_until(uint64_t then_us, uint64_t now_us)

@@ -33,7 +33,7 @@ static void accepted(void *user, int fd, const struct sockaddr *address, socklen
     if (!connections_admit(connections, fd, address))
         (void)close(fd);
     else if (!event_threads_add(server->event_threads, fd, address, size))
-        connections_withdraw(connections, fd);
+        connections_admit_undo(connections, fd);
 }
 
 /* How many connections the descriptors suffice for. */

@@ -23,7 +23,6 @@ enum state {
 };
 
 struct request {
-    atomic_uint references;
     struct service *service;
     struct connection *connection;
     struct MHD_Connection *mhd;
@@ -38,7 +37,7 @@ struct request {
     struct blob *body;
     uint64_t body_bytes; /* arrived, kept or not */
     bool is_many;
-    struct job *job; /* set before it is aborted or done, freed with the request */
+    struct job *job; /* from submit to its answer */
     struct request_log log;
 };
 
@@ -48,7 +47,6 @@ struct request *request_create(struct service *service, struct connection *conne
     struct request *request = calloc(1, sizeof *request);
     if (!request)
         return NULL;
-    atomic_init(&request->references, 1);
     request->service = service;
     request->connection = connection;
     request->mhd = mhd;
@@ -58,26 +56,6 @@ struct request *request_create(struct service *service, struct connection *conne
         problem_set_error(&request->problem, &error);
     connections_enter(service->connections, connection, CONNECTIONS_HEAD);
     return request;
-}
-
-void request_retain(struct request *request)
-{
-    atomic_fetch_add_explicit(&request->references, 1, memory_order_relaxed);
-}
-
-void request_release(struct request *request)
-{
-    if (atomic_fetch_sub_explicit(&request->references, 1, memory_order_acq_rel) > 1)
-        return;
-    job_destroy(request->job);
-    blob_release(request->body);
-    target_fini(&request->target);
-    free(request);
-}
-
-void request_abort(struct request *request, enum problem_code code)
-{
-    job_abort(request->job, code, problem_kind(code)->meaning);
 }
 
 static void give_ticket_back(struct request *request)
@@ -102,6 +80,17 @@ static bool take_ticket(struct request *request)
     return true;
 }
 
+/* Nothing of it is needed any more but its head; after phase working, where others may abort the
+ * job. */
+static void let_go(struct request *request)
+{
+    job_destroy(request->job);
+    request->job = NULL;
+    blob_release(request->body);
+    request->body = NULL;
+    give_ticket_back(request);
+}
+
 static struct adapter_request describe(const struct request *request)
 {
     return (struct adapter_request){
@@ -120,6 +109,7 @@ static struct adapter_request describe(const struct request *request)
 static bool deliver(struct request *request, struct adapter_reply *reply, const char *allow)
 {
     struct service *service = request->service;
+    struct request_log *log = &request->log;
     struct reply_fields fields = {
         .request_id = request->head.id,
         .allow = allow,
@@ -127,13 +117,15 @@ static bool deliver(struct request *request, struct adapter_reply *reply, const 
                              request->head.is_malformed ||
                              atomic_load_explicit(&service->is_closing, memory_order_relaxed),
     };
-    /* Answered: whoever hears of it may ask again at once. */
-    give_ticket_back(request);
-    request->log.http_status = reply->http_status;
-    metrics_request(service->options.metrics, request_log_metric(&request->log), reply->http_status,
+    if (reply->retry_after_s == 0 && problem_kind(log->code)->http_status == reply->http_status)
+        reply->retry_after_s = problem_kind(log->code)->retry_after_s;
+    log->http_status = reply->http_status;
+    metrics_request(service->options.metrics, request_log_metric(log), reply->http_status,
                     clock_now_us() - request->started_us);
     request->state = STATE_SENT;
     connections_enter(service->connections, request->connection, CONNECTIONS_SENDING);
+    /* Whoever hears of the answer may ask again at once, and a slow reader holds no image. */
+    let_go(request);
     return reply_send(request->mhd, reply, &fields);
 }
 
@@ -145,8 +137,6 @@ static bool deliver_problem(struct request *request)
     struct adapter_request description = describe(request);
     struct adapter_reply reply = {0};
     adapter->format_problem(adapter->user, &description, &request->problem, &reply);
-    if (reply.retry_after_s == 0)
-        reply.retry_after_s = problem_kind(code)->retry_after_s;
     metrics_problem(request->service->options.metrics, code);
     request->log.code = code;
     char allow[MAX_ALLOW];
@@ -305,9 +295,9 @@ static bool submit(struct request *request)
     /* Suspended first: a fast worker would resume what is not suspended yet. */
     MHD_suspend_connection(request->mhd);
     enum problem_code code =
-        connections_begin_work(service->connections, request->connection, request);
+        connections_begin_work(service->connections, request->connection, request->job);
     if (code != PROBLEM_NONE)
-        request_abort(request, code); /* the pipeline only counts it */
+        job_abort(request->job, code, problem_kind(code)->meaning); /* only to be counted */
     pipeline_submit(service->options.pipeline, request->job);
     return true;
 }
@@ -316,6 +306,7 @@ static bool deliver_job(struct request *request)
 {
     struct job *job = request->job;
     size_t count = job_item_count(job);
+    connections_enter(request->service->connections, request->connection, CONNECTIONS_SENDING);
     struct item **items = calloc(count, sizeof(struct item *));
     if (!items) {
         problem_set(&request->problem, PROBLEM_INTERNAL, "no memory for the answer");
@@ -366,13 +357,13 @@ static void note_unanswered(struct request *request, enum request_end end)
 {
     struct service *service = request->service;
     struct request_log *log = &request->log;
-    bool is_overdue = connections_is_overdue(service->connections, request->connection);
+    enum problem_code cause = connections_cause(service->connections, request->connection);
     if (log->code == PROBLEM_NONE)
         log->code = request->problem.code != PROBLEM_NONE ? request->problem.code
-                    : is_overdue                          ? PROBLEM_TIMEOUT
+                    : cause != PROBLEM_NONE               ? cause
                     : end == REQUEST_REFUSED              ? PROBLEM_BAD_REQUEST
                                                           : PROBLEM_CLIENT_GONE;
-    log->http_status = is_overdue ? 408 : problem_kind(log->code)->http_status;
+    log->http_status = cause == PROBLEM_TIMEOUT ? 408 : problem_kind(log->code)->http_status;
     if (!log->stage)
         log->stage = "head";
     metrics_request(service->options.metrics, request_log_metric(log), log->http_status,
@@ -392,7 +383,11 @@ void request_complete(struct request *request, enum request_end end)
         log->code = end == REQUEST_SENT ? PROBLEM_NONE : PROBLEM_CLIENT_GONE;
         log->stage = end == REQUEST_SENT ? NULL : "send";
     }
-    give_ticket_back(request);
+    if (end == REQUEST_SENT)
+        connections_enter(service->connections, request->connection, CONNECTIONS_IDLE);
+    else if (request->state == STATE_WORKING)
+        connections_enter(service->connections, request->connection, CONNECTIONS_SENDING);
+    let_go(request);
     log->id = *request->head.id ? request->head.id : NULL;
     log->method = *request->method ? request->method : NULL;
     log->path = request->target.path;
@@ -400,7 +395,6 @@ void request_complete(struct request *request, enum request_end end)
     log->body_bytes = request->body_bytes;
     log->total_us = clock_now_us() - request->started_us;
     request_log_write(service, log);
-    if (end == REQUEST_SENT)
-        connections_enter(service->connections, request->connection, CONNECTIONS_IDLE);
-    request_release(request);
+    target_fini(&request->target);
+    free(request);
 }

@@ -1,7 +1,5 @@
-/* One request from its request line to its answer.
- *
- * Two hold it: its connection, from request_create to request_complete, and for moments the thread
- * that aborts it. All but retain, release and abort is called by the connection's event thread. */
+/* One request from its request line to its answer. Everything is called by its connection's event
+ * thread. */
 #ifndef CLASSIFYD_SERVER_HTTP_REQUEST_H
 #define CLASSIFYD_SERVER_HTTP_REQUEST_H
 
@@ -10,8 +8,8 @@
 struct MHD_Connection;
 struct request;
 
-/* A request line was read; `target` (NULL: it had none) is as sent. Returns one reference, NULL
- * without memory. */
+/* A request line was read; `target` (NULL: it had none) is as sent. Returns owned, NULL without
+ * memory. */
 struct request *request_create(struct service *service, struct connection *connection,
                                struct MHD_Connection *mhd, const char *target);
 
@@ -28,13 +26,7 @@ enum request_end {
     REQUEST_REFUSED, /* that, or libmicrohttpd sent a page of its own: not HTTP */
 };
 
-/* It is over. Takes the reference of request_create; accepts NULL. */
+/* It is over: writes the log, and ends it. Accepts NULL. */
 void request_complete(struct request *request, enum request_end end);
-
-/* Any thread. */
-void request_retain(struct request *request);
-void request_release(struct request *request);
-/* Finishes what is not finished of its job with this problem. Any thread, in phase working. */
-void request_abort(struct request *request, enum problem_code code);
 
 #endif

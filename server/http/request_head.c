@@ -57,20 +57,18 @@ static enum MHD_Result count_field(void *user, enum MHD_ValueKind kind, const ch
 
 /* libmicrohttpd takes the first of two lengths, and ignores one beside an encoding: what it takes
  * for the next request would be this one's body to a proxy before us. */
-static void judge_framing(const struct count *count, const char *version, struct request_head *head,
-                          struct problem *problem)
+static const char *find_framing_fault(const struct count *count, const char *version)
 {
     if (count->lengths > 1)
-        problem_set(problem, PROBLEM_BAD_REQUEST, "more than one Content-Length");
-    else if (count->lengths > 0 && count->encodings > 0)
-        problem_set(problem, PROBLEM_BAD_REQUEST, "Content-Length beside Transfer-Encoding");
-    else if (count->encodings > 1 ||
-             (count->encodings == 1 && strcasecmp(count->encoding, "chunked") != 0))
-        problem_set(problem, PROBLEM_BAD_REQUEST,
-                    "a Transfer-Encoding other than chunked is not understood");
-    else if (count->encodings == 1 && strcmp(version, MHD_HTTP_VERSION_1_0) == 0)
-        problem_set(problem, PROBLEM_BAD_REQUEST, "Transfer-Encoding in an HTTP/1.0 request");
-    head->is_malformed = problem->code != PROBLEM_NONE;
+        return "more than one Content-Length";
+    if (count->lengths > 0 && count->encodings > 0)
+        return "Content-Length beside Transfer-Encoding";
+    if (count->encodings > 1 ||
+        (count->encodings == 1 && strcasecmp(count->encoding, "chunked") != 0))
+        return "a Transfer-Encoding other than chunked is not understood";
+    if (count->encodings == 1 && strcmp(version, MHD_HTTP_VERSION_1_0) == 0)
+        return "Transfer-Encoding in an HTTP/1.0 request";
+    return NULL;
 }
 
 void request_head_read(struct MHD_Connection *connection, const char *version,
@@ -81,11 +79,14 @@ void request_head_read(struct MHD_Connection *connection, const char *version,
     (void)MHD_get_connection_values_n(connection, MHD_HEADER_KIND, count_field, &count);
     if (!*head.id)
         make_id(head.id);
-    judge_framing(&count, version, &head, ret_problem);
-    if (!head.is_malformed && count.hosts > 1)
-        problem_set(ret_problem, PROBLEM_BAD_REQUEST, "more than one Host");
-    if (!head.is_malformed && count.types > 1)
-        problem_set(ret_problem, PROBLEM_BAD_REQUEST, "more than one Content-Type");
+    const char *fault = find_framing_fault(&count, version);
+    head.is_malformed = fault;
+    if (!fault && count.hosts > 1)
+        fault = "more than one Host";
+    if (!fault && count.types > 1)
+        fault = "more than one Content-Type";
+    if (fault)
+        problem_set(ret_problem, PROBLEM_BAD_REQUEST, "%s", fault);
     head.is_chunked = count.encodings > 0;
     /* libmicrohttpd has refused what is not a number. */
     head.body_bytes = count.length && !head.is_chunked ? strtoull(count.length, NULL, 10) : 0;
