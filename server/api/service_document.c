@@ -73,7 +73,7 @@ struct json_doc *service_document_health(const struct service_options *options, 
     struct json_node *root = json_doc_root(doc);
     json_node_put_string(doc, root, "status", status);
     json_node_put_string(doc, root, "version", CLASSIFYD_VERSION);
-    json_node_put_number(doc, root, "uptime_s", (double)(uptime_us / 1000) / 1e3);
+    json_node_put_number(doc, root, "uptime_s", (double)uptime_us / 1e6);
     struct json_node *models = json_node_put_array(doc, root, "models");
     for (size_t i = 0; i < registry_count(options->registry); i++) {
         const struct registry_entry *entry = registry_at(options->registry, i);
