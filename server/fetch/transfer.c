@@ -244,7 +244,7 @@ static bool set_proxy(CURL *curl, const char *proxy)
 }
 
 /* A bundle without a folder beside it is read once and kept by libcurl; with one, every connection
- * reads it anew, some 20 ms in which the thread does nothing else. */
+ * reads it anew, 40 ms in which the thread does nothing else. */
 static bool set_authorities(CURL *curl, const char *ca_file)
 {
     const char *bundle = ca_file;

@@ -33,15 +33,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.note(self.path, self.headers)
         parts = self.path.split("?")[0].split("/")
         self.argument = parts[2] if len(parts) > 2 else ""
-        host = self.headers.get("Host", "").rsplit(":", 1)[0]
-        with self.server.counting(host):
-            try:
-                getattr(self, f"answer_{parts[1]}", self.answer_missing)()
-            except OSError:
-                self.server.broken.set()
-                self.close_connection = True
+        self.counted = ("", self.headers.get("Host", "").rsplit(":", 1)[0])
+        self.server.count(self.counted, 1)
+        try:
+            getattr(self, f"answer_{parts[1]}", self.answer_missing)()
+        except OSError:
+            self.server.broken.set()
+            self.close_connection = True
+        finally:
+            self.leave()
+
+    def leave(self):
+        """Before the answer is out, after which the next request may come on another connection."""
+        self.server.count(self.counted, -1)
+        self.counted = ()
 
     def send(self, code, body, length=None, **headers):
+        self.leave()
         self.send_response(code)
         self.send_header("Content-Length", len(body) if length is None else length)
         for name, value in headers.items():
@@ -109,8 +117,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def answer_chatty(self):
         """A redirect whose body does not end."""
+        self.send_response(302)
+        self.send_header("Location", "/plain/a.png")
+        self.end_headers()
+        self.send_until_broken(bytes(4096))
+
+    def answer_wordy(self):
+        """A redirect whose body is said to be long."""
         self.send(302, b"", length=1 << 40, Location="/plain/a.png")
         self.send_until_broken(bytes(4096))
+
+    def answer_holdto(self):
+        self.server.is_holding.set()
+        self.server.let_go.wait(60)
+        self.send(302, b"", Location="/plain/a.png")
 
     def answer_endless(self):
         self.send_response(200)
@@ -227,6 +247,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
             self.socket = context.wrap_socket(self.socket, server_side=True,
                                               do_handshake_on_connect=False)
         self.lock = threading.Lock()
+        self.has_request = threading.Condition(self.lock)
         self.requests = []
         self.connections = 0
         self.active, self.most = collections.Counter(), collections.Counter()
@@ -243,24 +264,18 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     def note(self, path, headers):
         with self.lock:
             self.requests.append((path, dict(headers)))
+            self.has_request.notify_all()
 
-    def counting(self, host):
-        """Counts what runs at one time: in all ("") and for each name that we are called by."""
-        server = self
+    def wait_for_requests(self, count):
+        with self.lock:
+            return self.has_request.wait_for(lambda: len(self.requests) >= count, 60)
 
-        class Counting:
-            def __enter__(self):
-                with server.lock:
-                    for name in ("", host):
-                        server.active[name] += 1
-                        server.most[name] = max(server.most[name], server.active[name])
-
-            def __exit__(self, *_):
-                with server.lock:
-                    for name in ("", host):
-                        server.active[name] -= 1
-
-        return Counting()
+    def count(self, names, change):
+        """What runs at one time: in all ("") and for each name that we are called by."""
+        with self.lock:
+            for name in names:
+                self.active[name] += change
+                self.most[name] = max(self.most[name], self.active[name])
 
     def handle_error(self, request, client_address):
         """A client that hangs up or does not trust us is what some tests are about."""

@@ -1,12 +1,9 @@
 """The fetcher against servers that answer well, badly, slowly and never."""
 import hashlib
 import http.server
-import os
-import signal
 import socket
 import subprocess
 import threading
-import time
 
 import pytest
 
@@ -123,10 +120,24 @@ def test_a_redirect_to_a_very_long_url_is_refused(server, fetcher):
     assert_problem(fetcher.get(server.url("far/a.png")), "fetch_failed", "not a URL")
 
 
-def test_the_body_of_a_redirect_is_not_waited_for(server, make_fetcher):
-    """Its length is over max_bytes, too, which is about images."""
+@pytest.mark.parametrize("path", ["chatty/a.png", "wordy/a.png"])
+def test_the_body_of_a_redirect_is_not_waited_for(server, make_fetcher, path):
+    """Nor is one too large that says so: max_bytes is about images."""
     fetcher = make_fetcher(server.server_port, timeout_ms=20000)
-    assert_image(fetcher.get(server.url("chatty/a.png")))
+    assert_image(fetcher.get(server.url(path)))
+
+
+def test_what_is_redirected_goes_before_what_waits(server, make_fetcher):
+    fetcher = make_fetcher(server.server_port, max_concurrent=1)
+    first = fetcher.submit(server.url("holdto/0.png"))
+    assert server.is_holding.wait(conftest.LIMIT_S)
+    later = [fetcher.submit(server.url(f"plain/{i}.png")) for i in range(2)]
+    fetcher.get("nonsense")  # told once those before it are in the queue
+    server.let_go.set()
+    for tag in (first, *later):
+        assert_image(fetcher.wait(tag))
+    assert [path for path, _ in server.requests] == ["/holdto/0.png", "/plain/a.png",
+                                                     "/plain/0.png", "/plain/1.png"]
 
 
 @pytest.mark.parametrize("path", ["endless/a.png", "endlesschunks/a.png", "huge/a.png",
@@ -320,7 +331,7 @@ def test_a_host_gets_its_share_and_blocks_nobody(server, make_server, make_fetch
     fetcher = make_fetcher(server.server_port, other.server_port, max_concurrent=5,
                            max_concurrent_per_host=3)
     held = [fetcher.submit(server.url("hold/a.png")) for _ in range(12)]
-    assert server.is_holding.wait(conftest.LIMIT_S)
+    assert server.wait_for_requests(3)
     assert_image(fetcher.get(other.url("plain/a.png", host="127.0.0.1")))
     assert not any(tag in fetcher.outcomes for tag in held)
     server.let_go.set()
@@ -335,10 +346,7 @@ def test_a_redirect_counts_for_the_host_that_it_leads_to(server, make_server, ma
                            max_concurrent_per_host=2)
     target = server.url("hold/a.png", host="127.0.0.1")
     tags = [fetcher.submit(first.url(f"to/302/a.png?{target}")) for _ in range(8)]
-    assert server.is_holding.wait(conftest.LIMIT_S)
-    deadline = time.monotonic() + conftest.LIMIT_S
-    while len(first.requests) < 8 and time.monotonic() < deadline:
-        threading.Event().wait(0.01)
+    assert first.wait_for_requests(8) and server.wait_for_requests(2)
     server.let_go.set()
     for tag in tags:
         assert_image(fetcher.wait(tag))
@@ -473,4 +481,3 @@ def test_a_server_that_leaves_in_the_middle_of_tls_kills_nobody(make_server, mak
     for _ in range(20):
         fetcher.get(server.url("hangup/a.png"))
     assert_image(fetcher.get(server.url("plain/a.png")))
-    os.kill(fetcher.process.pid, signal.SIGCONT)
