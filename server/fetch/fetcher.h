@@ -15,8 +15,8 @@ struct fetcher_options {
     uint64_t timeout_us;             /* of one fetch, redirects included */
     uint64_t connect_timeout_us;
     unsigned max_redirects;
-    unsigned max_concurrent; /* transfers at one time; more wait in order */
-    unsigned max_concurrent_per_host;
+    unsigned max_concurrent;          /* >= 1 transfers at one time; more wait in order */
+    unsigned max_concurrent_per_host; /* >= 1; a redirect counts for the host that it leads to */
     const char *ca_file; /* PEM, the only authorities trusted; NULL or "": the system's */
     const char *
         proxy; /* NULL or "": none, whatever the environment says. With one,
@@ -49,11 +49,13 @@ MUST_CHECK enum status fetcher_create(const struct fetcher_options *options,
                                       struct fetcher **ret_fetcher, struct error *error);
 
 /* Queues a fetch; never blocks on the network. Problems of the URL come through `done`, too. Any
- * thread. Fails with STATUS_NO_MEMORY (then `done` is not called). */
+ * thread, also from `done`; not after fetcher_destroy began, but from `done`. Fails with
+ * STATUS_NO_MEMORY (then `done` is not called). */
 MUST_CHECK enum status fetcher_submit(struct fetcher *fetcher,
                                       const struct fetcher_request *request, struct error *error);
 
-/* Ends every transfer with PROBLEM_DRAINING, then the thread. Accepts NULL. */
+/* Ends every transfer with PROBLEM_DRAINING, then the thread; waits for no network. A name that is
+ * being looked up leaves a thread of the C library behind until its lookup ends. Accepts NULL. */
 void fetcher_destroy(struct fetcher *fetcher);
 
 #endif
