@@ -10,7 +10,7 @@
     fetch_disabled: "This server does not fetch addresses",
     too_large: "The image is too large",
     too_many_images: "Too many images at once",
-    unsupported_media_type: "Not an image that is read here",
+    unsupported_media_type: "This kind of file cannot be classified",
     not_decodable: "The image is broken",
     fetch_failed: "The address could not be reached",
     fetch_status: "The other server did not send the image",
@@ -161,6 +161,11 @@
     return made;
   }
 
+  // A text in which `commands` are set off as the server's texts do.
+  function withCommands(text) {
+    return text.split("`").map((part, index) => (index % 2 ? element("code", "", part) : part));
+  }
+
   function forgetPreviews() {
     previews.forEach((url) => URL.revokeObjectURL(url));
     previews = [];
@@ -211,6 +216,12 @@
       line.append(element("i", `stage-${index}`), `${name} ${milliseconds(times[key])}`);
       list.append(line);
     });
+    const other = whole - known.reduce((sum, value) => sum + value, 0);
+    if (other > 0.01 * whole) { // the hand-over from stage to stage, which is no stage's own
+      const line = element("li");
+      line.append(element("i", "stage-other"), `Other ${milliseconds(other)}`);
+      list.append(line);
+    }
   }
 
   function addFact(list, name, value, className) {
@@ -238,16 +249,17 @@
     facts.replaceChildren();
     addFact(facts, "Image", `${image.format.toUpperCase()}, ${image.width} × ${image.height} px`);
     addFact(facts, "Turned", image.orientation > 1 ? `as its EXIF orientation ${image.orientation} says` : "");
-    addFact(facts, "Model", [model.name, model.weights, model.precision].filter(Boolean).join(" · "));
+    addFact(facts, "Model", [...new Set([model.name, model.weights, model.precision])].filter(Boolean).join(" · "));
     addFact(facts, "Batch", answer.batch_size > 1 ? `${answer.batch_size} images ran together` : "");
     addFact(facts, "Request", answer.request_id ?? requestId, "mono");
   }
 
   function showAnswer(card, answer, requestId) {
     const body = instance("answer-template", {
-      note: answer.model.note && card === cards.firstElementChild ? sentence(answer.model.note) : "",
       total: answer.timing_ms ? milliseconds(answer.timing_ms.total) : "",
     });
+    if (answer.model.note && card === cards.firstElementChild)
+      body.querySelector(".note").append(...withCommands(sentence(answer.model.note)));
     body.querySelector(".classes").append(...answer.predictions.map((one, index) => makeClass(one, index === 0)));
     if (!answer.predictions.length)
       body.prepend(element("h2", "verdict", "No class is that probable"));

@@ -8,7 +8,9 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 import threading
+import urllib.parse
 
 import pytest
 
@@ -17,6 +19,7 @@ import stub_server
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BUILD = pathlib.Path(os.environ.get("BUILD_DIR", ROOT / "build"))
+BINARY = os.environ.get("CLASSIFYD", str(BUILD / "server" / "classifyd"))
 PAGE = pathlib.Path(os.environ.get("PAGE", BUILD / "server" / "web" / "page.html"))
 SAMPLE = ROOT / "config" / "demo" / "sample.jpg"
 CASES = re.findall(r'^  "([^"]+)": async', (HERE / "cases.js").read_text(), re.MULTILINE)
@@ -61,8 +64,20 @@ def image_url():
     server.shutdown()
 
 
+def has_service():
+    return subprocess.run([BINARY, "help", "serve"], capture_output=True, check=False).returncode == 0
+
+
 @pytest.fixture(scope="session")
-def site():
+def site(image_url):
+    """The address of the real service, which may fetch from this machine; of the stub in builds that have none."""
+    if has_service():
+        sys.path.insert(0, str(ROOT / "tests" / "http"))
+        from service import Service
+        port = urllib.parse.urlsplit(image_url).port
+        with Service("--set", "fetch.allow_networks=127.0.0.0/8", "--set", f"fetch.allow_ports={port}") as service:
+            yield service.url
+        return
     address, stop = stub_server.start(PAGE.read_bytes(), SAMPLE.read_bytes())
     yield address
     stop()
