@@ -9,11 +9,13 @@ PYTHON    := /usr/bin/python3 # Debian's, which has pytest and torchvision
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
-run: ## install what is missing, build, classify the sample photograph with the demo model
+run: ## install what is missing, build, serve on port 8080 (MODEL=resnet50 pulls its weights, PORT=9000)
 	@deploy/install-deps run
 	@test -f $(BUILD)/build.ninja || meson setup $(BUILD)
 	@ninja -C $(BUILD) server/classifyd
-	@$(CLASSIFYD) classify config/demo/sample.jpg
+	@case "$(MODEL)" in "" | demo | random:* | */* | *.pth | *.pt | *.safetensors) ;; \
+	    *) $(CLASSIFYD) pull "$(MODEL)" ;; esac
+	@$(CLASSIFYD) serve $(if $(MODEL),--model "$(MODEL)") $(if $(PORT),--port "$(PORT)")
 
 build: ## install what is missing, build everything in build/
 	@deploy/install-deps run
@@ -33,8 +35,9 @@ ci: ## sanitizers, fuzz corpora, analysers
 install: build ## install the program, its man pages and its completion (DESTDIR is respected)
 	@meson install -C $(BUILD) --no-rebuild
 
-bench: build ## measure the engine with random ResNet-50 weights
+bench: build ## measure the engine, then the whole service at 1 to 64 clients, with random ResNet-50 weights
 	@$(CLASSIFYD) bench --model random:resnet50
+	@$(PYTHON) tests/bench/service.py $(CLASSIFYD)
 
 format: ## format every C file
 	@$(PYTHON) tests/style/check_format.py --fix

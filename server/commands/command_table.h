@@ -12,6 +12,7 @@ extern const struct command help_command;
 extern const struct command inspect_command;
 extern const struct command models_command;
 extern const struct command pull_command;
+extern const struct command serve_command;
 
 extern const struct command *const command_table[]; /* NULL-ended */
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# What `make ci` runs: the unit tests and fuzz corpora under sanitizers, and three analysers. Each
+# What `make ci` runs: unit tests, fuzz corpora and the service under sanitizers, and three analysers. Each
 # phase closes with `N passed, N failed, N skipped`; the last line adds them up. A phase that ends
 # without such a line has failed once.
 #
@@ -26,7 +26,7 @@ asan() {
     ASAN_OPTIONS=allocator_may_return_null=1:detect_stack_use_after_return=1:strict_string_checks=1 \
     UBSAN_OPTIONS=print_stacktrace=1 \
         $python tests/support/run_suites.py build-asan --suite unit --suite fuzz --suite fetch \
-            --timeout-multiplier 4
+            --suite http --suite serve --timeout-multiplier 4
 }
 
 # clang 14 maps its shadow where the kernel now likes to put programs: without address randomisation
@@ -36,7 +36,8 @@ tsan() {
     local fixed=
     setarch -R true 2>/dev/null && fixed='setarch -R'
     TSAN_OPTIONS=halt_on_error=1:allocator_may_return_null=1 \
-        $fixed $python tests/support/run_suites.py build-tsan --suite unit --suite fetch --timeout-multiplier 4
+        $fixed $python tests/support/run_suites.py build-tsan --suite unit --suite fetch \
+            --suite http --suite serve --timeout-multiplier 4
 }
 
 gcc() {
