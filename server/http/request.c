@@ -190,6 +190,15 @@ static void admit(struct request *request)
         problem_set_error(&request->problem, &error);
 }
 
+static void refuse_path(struct request *request)
+{
+    const struct http_server_options *options = &request->service->options;
+    const char *nearest =
+        routes_nearest(options->adapters, options->adapter_count, request->target.path);
+    problem_set(&request->problem, PROBLEM_NOT_FOUND, "there is nothing at this path%s%s%s",
+                nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+}
+
 /* Decides what the request is, from its head alone. */
 static void judge(struct request *request)
 {
@@ -206,7 +215,7 @@ static void judge(struct request *request)
         problem_set(problem, PROBLEM_OVERLOADED, "all %zu connections are taken; try again",
                     options->max_connections);
     else if (!route && !(is_options && strcmp(request->target.path, "*") == 0))
-        problem_set(problem, PROBLEM_NOT_FOUND, "there is nothing at this path");
+        refuse_path(request);
     else if (!is_options && !routes_takes(route, request->method))
         problem_set(problem, PROBLEM_METHOD_NOT_ALLOWED, "%s is not among the methods of %s",
                     request->method, route->path);
@@ -368,7 +377,8 @@ static void note_unanswered(struct request *request, enum request_end end)
         log->stage = "head";
     metrics_request(service->options.metrics, request_log_metric(log), log->http_status,
                     clock_now_us() - request->started_us);
-    metrics_problem(service->options.metrics, log->code);
+    if (!request->job) /* the pipeline counts each item of a job */
+        metrics_problem(service->options.metrics, log->code);
 }
 
 void request_complete(struct request *request, enum request_end end)

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/base/nearest.h"
+
 struct routes_match routes_find(const struct adapter *adapters, size_t count, const char *path)
 {
     for (size_t i = 0; i < count; i++)
@@ -10,6 +12,15 @@ struct routes_match routes_find(const struct adapter *adapters, size_t count, co
             if (strcmp(route->path, path) == 0)
                 return (struct routes_match){&adapters[i], route};
     return (struct routes_match){&adapters[0], NULL};
+}
+
+const char *routes_nearest(const struct adapter *adapters, size_t count, const char *path)
+{
+    struct nearest nearest = {.wanted = path};
+    for (size_t i = 0; i < count; i++)
+        for (const struct adapter_route *route = adapters[i].routes; route->path; route++)
+            nearest_offer(&nearest, route->path);
+    return nearest.name;
 }
 
 /* Whether a list as in Allow has the method. */

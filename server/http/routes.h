@@ -13,6 +13,9 @@ struct routes_match {
 /* Any thread, as all of them. `count` >= 1. */
 struct routes_match routes_find(const struct adapter *adapters, size_t count, const char *path);
 
+/* The path that was probably meant, borrowed; NULL: none comes near. */
+const char *routes_nearest(const struct adapter *adapters, size_t count, const char *path);
+
 /* Whether the route's own functions take the method; HEAD is taken where GET is. */
 bool routes_takes(const struct adapter_route *route, const char *method);
 
