@@ -166,4 +166,5 @@ def test_the_document_names_every_code():
                            re.MULTILINE))
     assert table <= codes and codes - table <= {"client_gone"}
     tests = "".join(path.read_text() for path in (ROOT / "tests" / "serve").glob("test_*.py"))
-    assert {code for code in codes if f'"{code}"' not in tests} == {"internal"}
+    ours = "internal"
+    assert {code for code in codes if f'"{code}"' not in tests.replace(f'"{ours}"', "")} == {ours}
