@@ -53,10 +53,26 @@ echo "image: $(du -sm --apparent-size "$rootfs" | cut -f1) MB unpacked," \
 
 [ "$(buildah inspect --format '{{.OCIv1.Config.User}}' classifyd)" = 65532:65532 ]
 buildah copy -q "$container" "$root/config/demo/sample.jpg" /tmp/sample.jpg >/dev/null
-# Judged inside: buildah may lose the last output of a command.
-buildah run --isolation chroot "$container" -- bash -ec '
+port=$(python3 -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])')
+mapfile -d '' -t health_check < <(buildah inspect --type image classifyd | python3 -c '
+import json, sys
+kind, *words = json.load(sys.stdin)["Docker"]["config"]["Healthcheck"]["Test"]
+assert kind == "CMD"
+print("\0".join(words), end="\0")')
+# Judged inside: buildah may lose the last output of a command. The health check asks again and
+# again, as Docker does.
+buildah run --isolation chroot --env CLASSIFYD_SERVER_PORT="$port" "$container" -- bash -ec '
     [ "$(id -u)" = 65532 ]
     ! touch /forbidden 2>/dev/null
     classifyd --version | grep "kernels.*OpenBLAS"
-    classifyd classify /tmp/sample.jpg | grep -q "golf ball"'
+    classifyd classify /tmp/sample.jpg | grep -q "golf ball"
+    ! "$@" 2>/dev/null
+    classifyd serve --set server.drain_delay_ms=0 &
+    for attempt in {1..50}; do
+        ! "$@" 2>/dev/null || break
+        sleep 1
+    done
+    "$@"
+    kill %1
+    wait %1' check "${health_check[@]}"
 echo "the image works"

@@ -2,10 +2,12 @@
 import json
 import os
 import pathlib
+import sys
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests" / "serve"))  # service.py
 BINARY = os.environ.get("CLASSIFYD", str(ROOT / "build" / "server" / "classifyd"))
 
 

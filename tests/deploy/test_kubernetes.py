@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, read_option_defaults
+from service import Service
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 # What `kubectl apply` refuses to do without, beside apiVersion, kind and metadata.name.
@@ -93,6 +94,14 @@ def test_probes():
     assert startup["periodSeconds"] * startup["failureThreshold"] >= 120
     liveness = PROBES["liveness"]
     assert liveness["periodSeconds"] * liveness["failureThreshold"] >= 30
+
+
+def test_the_service_answers_where_it_is_probed_and_scraped():
+    with Service() as service:
+        for probe in PROBES.values():
+            assert service.get(probe["httpGet"]["path"]).status == 200
+        annotations = TEMPLATE["metadata"]["annotations"]
+        assert b"classifyd_ready 1" in service.get(annotations["prometheus.io/path"]).body
 
 
 def test_readiness_is_noticed_before_the_drain_delay_ends():

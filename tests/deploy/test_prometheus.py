@@ -3,7 +3,6 @@ import contextlib
 import http.server
 import json
 import os
-import pathlib
 import re
 import shutil
 import socket
@@ -15,7 +14,9 @@ import urllib.request
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from conftest import ROOT
+from service import SAMPLE, Service
+
 PRINTER = os.environ.get("PRINT_METRICS", str(ROOT / "build/tests/deploy/print_metrics"))
 VERSION = re.search(r"version: '([^']+)'", (ROOT / "meson.build").read_text())[1]
 
@@ -142,3 +143,37 @@ def test_prometheus_scrapes_it(tmp_path):
         assert value(f'classifyd_build_info{{version="{VERSION}"}}') == 1
         assert value("process_resident_memory_bytes") > 100000
         assert abs(time.time() - value("process_start_time_seconds")) < 300
+
+
+@needs_prometheus
+def test_prometheus_scrapes_the_service(tmp_path):
+    with Service() as service:
+        for _ in range(3):
+            assert service.post("/classify", SAMPLE.read_bytes()).status == 200
+        assert service.post("/classify", b"no image").status == 415
+        reply = service.get("/metrics")
+        assert reply.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        done = subprocess.run(["promtool", "check", "metrics"], input=reply.body, timeout=60,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        assert (done.returncode, done.stdout.decode()) == (0, "")
+        with run_prometheus(tmp_path, f"127.0.0.1:{service.port}") as url:
+            def value(query):
+                (_, number), = wait_for(url, query)
+                return number
+
+            name = "classifyd_http_request_duration_seconds"
+            assert value(f'{name}_count{{route="classify",code="200"}}') == 3
+            assert value(f'{name}_count{{route="classify",code="415"}}') == 1
+            assert value('classifyd_rejections_total{reason="unsupported_media_type"}') == 1
+            assert value("classifyd_images_total") >= 3  # the self-check may run some
+            for stage in ("decode", "preprocess", "queue", "inference"):
+                assert value(f'classifyd_stage_duration_seconds_count{{stage="{stage}"}}') == 3
+            assert value("classifyd_ready") == 1
+            with service.connect() as half:
+                half.sendall(b"POST /classify HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\nhalf")
+                assert value("classifyd_request_bytes >= 500000")
+            memory = service.get("/healthz").json()["memory"]
+            assert value("classifyd_pinned_bytes") == memory["pinned_bytes"]
+            # Its own scrapes are requests, too.
+            assert value(f'{name}_count{{route="metrics",code="200"}}') >= 1
+            assert value("classifyd_open_connections") >= 1

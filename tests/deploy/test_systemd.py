@@ -1,16 +1,20 @@
 """The unit, as systemd's own programs read it, and the program under the unit's seccomp filter."""
+import contextlib
 import ctypes
 import errno
 import os
 import pathlib
 import re
 import shutil
+import signal
+import socket
 import struct
 import subprocess
 
 import pytest
 
 from conftest import BINARY, ROOT, read_option_defaults
+from service import PATIENCE_S, Service
 
 UNIT = ROOT / "deploy" / "classifyd.service"
 
@@ -163,3 +167,38 @@ def test_classifying_works_under_the_filter(confine, kernels):
                         ROOT / "config" / "demo" / "sample.jpg")
     assert done.returncode == 0, done.stderr
     assert "golf ball" in done.stdout
+
+
+@contextlib.contextmanager
+def listen_as_manager(name):
+    """systemd's end of NOTIFY_SOCKET, a path or @name."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind("\0" + name[1:] if name.startswith("@") else name)
+        manager.settimeout(PATIENCE_S)
+        yield manager
+
+
+def receive_until(manager, state):
+    """The states that came, up to and with `state`."""
+    states = []
+    while not states or state not in states[-1].split("\n"):
+        states.append(manager.recv(4096).decode())
+    return states
+
+
+@pytest.mark.parametrize("is_abstract", [False, True])
+def test_serving_under_the_filter_as_systemd_starts_it(confine, service, tmp_path, is_abstract):
+    name = f"@{tmp_path}/notify" if is_abstract else str(tmp_path / "notify")
+    environment = dict(word.split("=", 1) for word in service["Environment"].split())
+    environment |= {"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "1000000"}
+    with listen_as_manager(name) as manager, \
+            Service("--set", "server.drain_delay_ms=0", env=environment, wait="listening",
+                    preexec=confine) as serving:
+        assert "STOPPING=1" not in "".join(receive_until(manager, "READY=1"))
+        assert serving.get("/readyz").status == 200
+        receive_until(manager, "WATCHDOG=1")
+        sample = (ROOT / "config" / "demo" / "sample.jpg").read_bytes()
+        assert serving.post("/classify", sample).status == 200
+        serving.process.send_signal(signal.SIGTERM)
+        receive_until(manager, "STOPPING=1")
+        assert serving.process.wait(timeout=PATIENCE_S) == 0
