@@ -1,4 +1,4 @@
-"""The page, in a browser, against a server: cases.js does what a person does, one test a case here.
+"""The page, in a browser, from the real service: cases.js does what a person does, one test a case here.
 
 Wants node, npm (for playwright-core and axe-core) and Debian's chromium."""
 import http.server
@@ -14,13 +14,12 @@ import urllib.parse
 
 import pytest
 
-import stub_server
-
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "serve"))
+from service import Service  # noqa: E402
+
 BUILD = pathlib.Path(os.environ.get("BUILD_DIR", ROOT / "build"))
-BINARY = os.environ.get("CLASSIFYD", str(BUILD / "server" / "classifyd"))
-PAGE = pathlib.Path(os.environ.get("PAGE", BUILD / "server" / "web" / "page.html"))
 SAMPLE = ROOT / "config" / "demo" / "sample.jpg"
 CASES = re.findall(r'^  "([^"]+)": async', (HERE / "cases.js").read_text(), re.MULTILINE)
 CHROMIUM = shutil.which("chromium") or "chromium"
@@ -64,23 +63,12 @@ def image_url():
     server.shutdown()
 
 
-def has_service():
-    return subprocess.run([BINARY, "help", "serve"], capture_output=True, check=False).returncode == 0
-
-
 @pytest.fixture(scope="session")
 def site(image_url):
-    """The address of the real service, which may fetch from this machine; of the stub in builds that have none."""
-    if has_service():
-        sys.path.insert(0, str(ROOT / "tests" / "http"))
-        from service import Service
-        port = urllib.parse.urlsplit(image_url).port
-        with Service("--set", "fetch.allow_networks=127.0.0.0/8", "--set", f"fetch.allow_ports={port}") as service:
-            yield service.url
-        return
-    address, stop = stub_server.start(PAGE.read_bytes(), SAMPLE.read_bytes())
-    yield address
-    stop()
+    """The address of a service that may fetch from this machine."""
+    port = urllib.parse.urlsplit(image_url).port
+    with Service("--set", "fetch.allow_networks=127.0.0.0/8", "--set", f"fetch.allow_ports={port}") as service:
+        yield service.url
 
 
 @pytest.fixture(scope="session")
