@@ -369,6 +369,11 @@ static void print_welcome(const struct serving *serving)
     if (!isatty(STDOUT_FILENO) && strcmp(serving->config->log.format, "json") == 0)
         return;
     const char *url = http_server_url(serving->http);
+    char by_name[64];
+    if (strcmp(serving->config->server.host, "localhost") == 0) {
+        (void)snprintf(by_name, sizeof by_name, "http://localhost%s", strrchr(url, ':'));
+        url = by_name;
+    }
     printf("\nclassifyd answers at %s   (Ctrl-C ends it)\n\n"
            "  curl -s %s/sample.jpg | curl --data-binary @- %s/classify\n\n",
            url, url, url);
