@@ -1,5 +1,6 @@
 /* Which new connections are taken. */
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +24,7 @@ static void format_client(const struct sockaddr *address, char ret_text[INET6_AD
         bytes = six->s6_addr + (is_mapped ? 12 : 0);
     }
     if (!bytes || !inet_ntop(family, bytes, ret_text, INET6_ADDRSTRLEN))
-        strcpy(ret_text, "unknown");
+        (void)snprintf(ret_text, INET6_ADDRSTRLEN, "unknown");
 }
 
 static bool grow(struct connections *connections, int fd)

@@ -44,10 +44,10 @@ const char *http_server_url(const struct http_server *server);
  * next answer. New ones are still served. */
 void http_server_close_connections(struct http_server *server);
 
-/* Accepts what sits in the backlog, then listens no more; waits until every admitted request has
- * been answered and its answer written out, at most until `deadline_us` (clock_now_us); then aborts
- * what is left with PROBLEM_DRAINING and writes those answers. Blocks. Returns how many requests
- * were aborted. */
+/* Lets no connection begin, accepts what sits in the backlog (for 2 s at most), then listens no
+ * more; waits until every admitted request has been answered and its answer written out, at most
+ * until `deadline_us` (clock_now_us); then aborts what is left with PROBLEM_DRAINING and writes
+ * those answers, for 2 s at most. Blocks. Returns how many requests were aborted. */
 size_t http_server_drain(struct http_server *server, uint64_t deadline_us);
 
 /* Ends the threads and closes everything. After http_server_drain, or at once. Accepts NULL. */

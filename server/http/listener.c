@@ -12,6 +12,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "model/base/clock.h"
+
 enum {
     ACCEPTS_A_TURN = 64,     /* from one socket before the others have their turn */
     NO_DESCRIPTORS_MS = 100, /* until accepting is tried again: nothing tells of a free one */
@@ -28,6 +30,9 @@ struct listener {
     bool has_thread;
     atomic_bool is_stopping;
 };
+
+/* Where new ones cannot be refused, or descriptors do not come free, it ends all the same. */
+#define LAST_ACCEPTS_US UINT64_C(2000000)
 
 enum outcome { ACCEPTED, NOTHING_LEFT, NO_DESCRIPTORS };
 
@@ -85,39 +90,45 @@ static void refuse_new(int fd)
     (void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 
-static void accept_last(struct listener *listener)
+/* Waits for connections and accepts some; how many sockets had any. `*is_short` of descriptors: the
+ * sockets were not watched, and are not when it returns. */
+static int take_turn(struct listener *listener, int timeout_ms, bool *is_short)
+{
+    struct epoll_event events[MAX_EVENTS];
+    int count = epoll_wait(listener->epoll_fd, events, MAX_EVENTS,
+                           *is_short ? NO_DESCRIPTORS_MS : timeout_ms);
+    if (*is_short)
+        watch_all(listener, EPOLLIN);
+    *is_short = false;
+    for (int i = 0; i < count; i++)
+        if (events[i].data.fd != listener->wake_fd &&
+            accept_some(listener, events[i].data.fd) == NO_DESCRIPTORS)
+            *is_short = true;
+    if (*is_short)
+        watch_all(listener, 0);
+    return count;
+}
+
+static void accept_last(struct listener *listener, bool is_short)
 {
     for (size_t i = 0; i < listener->sockets.count; i++)
         refuse_new(listener->sockets.fds[i]);
     (void)epoll_ctl(listener->epoll_fd, EPOLL_CTL_DEL, listener->wake_fd, NULL);
-    watch_all(listener, EPOLLIN);
-    struct epoll_event events[MAX_EVENTS];
-    int count;
-    while ((count = epoll_wait(listener->epoll_fd, events, MAX_EVENTS, LAST_HANDSHAKES_MS)) > 0)
-        for (int i = 0; i < count; i++)
-            if (accept_some(listener, events[i].data.fd) == NO_DESCRIPTORS)
-                return;
+    uint64_t end_us = clock_now_us() + LAST_ACCEPTS_US;
+    bool has_more = true;
+    while (has_more && clock_now_us() < end_us) {
+        bool was_short = is_short;
+        has_more = take_turn(listener, LAST_HANDSHAKES_MS, &is_short) > 0 || was_short;
+    }
 }
 
 static void *run(void *user)
 {
     struct listener *listener = user;
-    bool is_short = false; /* of descriptors: the sockets are not watched */
-    while (!atomic_load(&listener->is_stopping)) {
-        struct epoll_event events[MAX_EVENTS];
-        int count =
-            epoll_wait(listener->epoll_fd, events, MAX_EVENTS, is_short ? NO_DESCRIPTORS_MS : -1);
-        if (is_short)
-            watch_all(listener, EPOLLIN);
-        is_short = false;
-        for (int i = 0; i < count; i++)
-            if (events[i].data.fd != listener->wake_fd &&
-                accept_some(listener, events[i].data.fd) == NO_DESCRIPTORS)
-                is_short = true;
-        if (is_short)
-            watch_all(listener, 0);
-    }
-    accept_last(listener);
+    bool is_short = false;
+    while (!atomic_load(&listener->is_stopping))
+        (void)take_turn(listener, -1, &is_short);
+    accept_last(listener, is_short);
     return NULL;
 }
 

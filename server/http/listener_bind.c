@@ -126,7 +126,7 @@ static uint16_t port_of(int fd)
         struct sockaddr any;
         struct sockaddr_in four;
         struct sockaddr_in6 six;
-    } bound;
+    } bound = {0};
     socklen_t size = sizeof bound;
     if (getsockname(fd, &bound.any, &size))
         return 0;

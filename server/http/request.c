@@ -1,5 +1,6 @@
 #include "server/http/request.h"
 
+#include <assert.h>
 #include <microhttpd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,6 +164,7 @@ static bool deliver_directly(struct request *request)
         return deliver_options(request);
     struct adapter_request description = describe(request);
     struct adapter_reply reply = {0};
+    assert(request->match.route); /* without one there is a problem, or OPTIONS of `*` */
     request->match.route->answer(request->match.adapter->user, &description, &reply);
     return deliver(request, &reply, NULL);
 }
@@ -291,6 +293,7 @@ static bool submit(struct request *request)
     if (!match->route->parse(match->adapter->user, &description, &items, &request->problem))
         return deliver_problem(request);
     struct error error = {0};
+    assert(items.count > 0);
     if (job_create(items.items, items.count, resume, request, &request->job, &error)) {
         release_items(&items);
         problem_set_error(&request->problem, &error);
