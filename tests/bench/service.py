@@ -36,7 +36,7 @@ def seeded_pictures():
 
 def load_pictures():
     folder = ROOT.parent / "shared" / "images"
-    files = sorted(folder.glob("*.jp*g")) if folder.is_dir() else []
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in (".jpg", ".jpeg")) if folder.is_dir() else []
     if not files:
         return seeded_pictures()
     return [file.read_bytes() for file in files], f"{len(files)} photographs"
@@ -126,6 +126,12 @@ def engine_alone(arguments):
     return max(result["images_per_second"] for result in json.loads(done.stdout)["results"])
 
 
+def tell(text):
+    """The line of progress, where a person sees it."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("classifyd")
@@ -143,11 +149,11 @@ def main():
         for turn in range(arguments.rounds):
             engine.append(engine_alone(arguments))
             for count in counts:
-                print(f"\rround {turn + 1} of {arguments.rounds}, {count} clients  ", end="", file=sys.stderr, flush=True)
+                tell(f"round {turn + 1} of {arguments.rounds}, {count} clients")
                 rounds[count].append(asyncio.run(load(server, pictures, count, arguments.turn)))
     finally:
         server.stop()
-        print("\r\x1b[K", end="", file=sys.stderr)
+        tell("")
     alone = statistics.median(engine)
     print(f"{arguments.model}, {what}; the engine alone, batch 8: {alone:.1f} images/s\n")
     print("| clients | images/s | of the engine's | p50 ms | p99 ms | mean batch | slowest probe ms |\n|---|---|---|---|---|---|---|")
