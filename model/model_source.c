@@ -135,8 +135,10 @@ static bool is_sidecar_key(void *user, const char *key, const struct json_node *
 /* Whether the drawn image of golden values becomes the same input: nothing resizes it. */
 static bool is_same_input(const struct recipe *a, const struct recipe *b)
 {
-    return a->crop_px == b->crop_px && memcmp(a->mean, b->mean, sizeof a->mean) == 0 &&
-           memcmp(a->std, b->std, sizeof a->std) == 0;
+    bool is_same = a->crop_px == b->crop_px;
+    for (size_t i = 0; i < 3; i++)
+        is_same = is_same && a->mean[i] == b->mean[i] && a->std[i] == b->std[i];
+    return is_same;
 }
 
 static enum status read_sidecar(const struct model_library *library, const struct json_node *root,

@@ -43,8 +43,8 @@ struct problem {
 struct problem_kind {
     const char *name;       /* "not_decodable": the stable code */
     unsigned http_status;   /* 422 */
-    const char *title;      /* the HTTP phrase: "Unprocessable Content" */
     unsigned retry_after_s; /* Retry-After; 0: none */
+    const char *title;      /* the HTTP phrase: "Unprocessable Content" */
     const char *meaning;    /* for the documents: a phrase in lower case */
 };
 

@@ -21,7 +21,7 @@ static uint64_t hash_step(uint64_t hash, const struct graph_layer *layer,
                           const struct graph_layer *projection, const struct fold_step *folded)
 {
     hash = hash_floats(hash, folded->weight, (size_t)layer->weight->count);
-    if (folded->projection)
+    if (projection)
         hash = hash_floats(hash, folded->projection, (size_t)projection->weight->count);
     return hash_floats(hash, folded->bias, layer->out_channels);
 }
