@@ -363,10 +363,11 @@ static void log_event(const struct serving *serving, const char *event, const ch
               (struct log_field[]){LOG_FIELD_TEXT(key, text), LOG_FIELD_END});
 }
 
-/* What a person pastes; other programs read the log. */
+/* What a person pastes. Where both streams are collected together, as a container's are, it would
+ * be the one thing among the log's lines that is none. */
 static void print_welcome(const struct serving *serving)
 {
-    if (!isatty(STDOUT_FILENO) && strcmp(serving->config->log.format, "json") == 0)
+    if (!isatty(STDOUT_FILENO))
         return;
     const char *url = http_server_url(serving->http);
     char by_name[64];

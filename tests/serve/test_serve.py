@@ -147,6 +147,21 @@ def test_systemd_is_told(tmp_path):
                 told |= set(inbox.recv(4096).decode().split("\n"))
 
 
+def test_both_streams_collected_together_are_json():
+    process = subprocess.Popen([BINARY, "serve", "--host", "127.0.0.1", "--port", "0"],
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        lines = [process.stdout.readline()]
+        while json.loads(lines[-1])["event"] != "ready":
+            lines.append(process.stdout.readline())
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=PATIENCE_S)
+    with process.stdout:
+        rest = [json.loads(line)["event"] for line in process.stdout]
+    assert rest == ["draining", "stopped"]
+
+
 def test_the_log_on_request_is_logfmt():
     process = subprocess.Popen([BINARY, "serve", "--host", "127.0.0.1", "--port", "0", "--set",
                                 "log.format=logfmt"], stderr=subprocess.PIPE,
