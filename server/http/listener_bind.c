@@ -171,6 +171,12 @@ static int open_all(struct address_list *list, uint16_t port, struct listener_so
     return sockets->count > 0 ? 0 : EADDRNOTAVAIL;
 }
 
+/* What a person can do about it. */
+static const char *way_out(int code)
+{
+    return code == EADDRINUSE ? "; --port takes another (make run PORT=9000)" : "";
+}
+
 enum status listener_bind(const char *host, uint16_t port, struct listener_sockets *ret_sockets,
                           struct error *error)
 {
@@ -189,8 +195,8 @@ enum status listener_bind(const char *host, uint16_t port, struct listener_socke
         }
         listener_bind_close(&sockets);
     }
-    return error_set(error, STATUS_IO, "cannot listen on %s port %u: %s",
-                     *host ? host : "every address", port, strerror(code));
+    return error_set(error, STATUS_IO, "cannot listen on %s port %u: %s%s",
+                     *host ? host : "every address", port, strerror(code), way_out(code));
 }
 
 void listener_bind_close(struct listener_sockets *sockets)

@@ -30,7 +30,7 @@ def test_a_port_that_is_taken():
         port = taken.getsockname()[1]
         status, _, err = run("--host", "127.0.0.1", "--port", port)
     assert status == 1
-    assert f"{port}" in complaint(err) and "in use" in complaint(err)
+    assert f"{port}" in complaint(err) and "in use; --port takes another" in complaint(err)
 
 
 def test_a_host_that_is_not_ours():
