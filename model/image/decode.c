@@ -5,6 +5,7 @@
 #include "model/image/decode_png.h"
 #include "model/image/decode_stb.h"
 #include "model/image/decode_webp.h"
+#include "model/image/foreign.h"
 #include "model/image/gif_frame.h"
 
 static const struct {
@@ -47,6 +48,14 @@ bool decode_sniff(struct span bytes, enum image_format *ret_format)
     return true;
 }
 
+static enum status refuse(struct span bytes, struct error *error)
+{
+    const char *name = foreign_name(bytes);
+    return error_set(error, STATUS_UNSUPPORTED,
+                     "not an image that is read here%s%s (JPEG, PNG, WebP, BMP and GIF are)",
+                     name ? " but " : "", name ? name : "");
+}
+
 static enum status decode(struct span bytes, const struct image_limits *limits,
                           struct image *ret_image, struct image_info *ret_info, struct error *error)
 {
@@ -54,8 +63,7 @@ static enum status decode(struct span bytes, const struct image_limits *limits,
     if (bytes.size == 0)
         return error_set(error, STATUS_UNSUPPORTED, "not an image: there are no bytes");
     if (!decode_sniff(bytes, &format))
-        return error_set(error, STATUS_UNSUPPORTED,
-                         "not an image that is read here (JPEG, PNG, WebP, BMP and GIF are)");
+        return refuse(bytes, error);
     return formats[format].decode(bytes, limits, ret_image, ret_info, error);
 }
 

@@ -103,6 +103,24 @@ static void what_is_no_image_is_unsupported(void **state)
     assert_int_equal(error.status, STATUS_UNSUPPORTED);
 }
 
+static void a_known_stranger_is_named(void **state)
+{
+    (void)state;
+    static const uint8_t heic[] = "\0\0\0\x18"
+                                  "ftypheic";
+    struct image_info info;
+    struct error error = {0};
+    assert_int_equal(decode_header((struct span){heic, sizeof heic - 1}, &limits, &info, &error),
+                     STATUS_UNSUPPORTED);
+    assert_string_equal(error.text, "not an image that is read here but a HEIC image "
+                                    "(JPEG, PNG, WebP, BMP and GIF are)");
+    error = (struct error){0};
+    assert_int_equal(decode_header((struct span){heic, 3}, &limits, &info, &error),
+                     STATUS_UNSUPPORTED);
+    assert_string_equal(error.text,
+                        "not an image that is read here (JPEG, PNG, WebP, BMP and GIF are)");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +129,7 @@ int main(void)
         cmocka_unit_test(pixels_are_red_green_blue),
         cmocka_unit_test(limits_come_before_the_rest_of_the_file),
         cmocka_unit_test(what_is_no_image_is_unsupported),
+        cmocka_unit_test(a_known_stranger_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,7 @@ static void expect(struct span bytes, const char *expected)
 static void what_people_send(void **state)
 {
     (void)state;
-    expect((struct span){NULL, 0}, "no bytes");
+    expect((struct span){NULL, 0}, "empty");
     expect(BYTES("II*\0\x08\0\0\0"), "a TIFF image");
     expect(BYTES("\0\0\0\x1C"
                  "ftypavif\0\0\0\0"),
