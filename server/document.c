@@ -1,5 +1,6 @@
 #include "server/document.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "model/base/utf8.h"
@@ -46,4 +47,17 @@ void document_put_class(struct json_doc *doc, struct json_node *into, const stru
     if (label.wnid)
         document_put_text(doc, into, "wnid", label.wnid);
     document_put_text(doc, into, "label", label.text);
+}
+
+static double shortest(float value)
+{
+    return round((double)value * 1e6) / 1e6;
+}
+
+void document_put_three(struct json_doc *doc, struct json_node *into, const char *key,
+                        const float values[3])
+{
+    struct json_node *array = json_node_put_array(doc, into, key);
+    for (size_t i = 0; i < 3; i++)
+        json_node_put_number(doc, array, NULL, shortest(values[i]));
 }

@@ -18,6 +18,11 @@ void document_put_error(struct json_doc *doc, struct json_node *into, const stru
 void document_put_class(struct json_doc *doc, struct json_node *into, const struct labels *labels,
                         uint32_t class_id);
 
+/* An array of three: a float's own digits, without those that it has not: 0.485, not 0.485000014.
+ */
+void document_put_three(struct json_doc *doc, struct json_node *into, const char *key,
+                        const float values[3]);
+
 /* A string of unknown origin, made UTF-8. */
 void document_put_text(struct json_doc *doc, struct json_node *into, const char *key,
                        const char *text);

@@ -92,14 +92,6 @@ struct json_doc *service_document_health(const struct service_options *options, 
     return doc;
 }
 
-static void put_three(struct json_doc *doc, struct json_node *into, const char *key,
-                      const float values[3])
-{
-    struct json_node *node = json_node_put_array(doc, into, key);
-    for (size_t i = 0; i < 3; i++)
-        json_node_put_number(doc, node, NULL, (double)values[i]);
-}
-
 static void put_model(struct json_doc *doc, struct json_node *into, const struct model *model)
 {
     const struct recipe *recipe = model_recipe(model);
@@ -109,8 +101,8 @@ static void put_model(struct json_doc *doc, struct json_node *into, const struct
     struct json_node *node = json_node_put_object(doc, into, "recipe");
     json_node_put_integer(doc, node, "resize", recipe->resize_px);
     json_node_put_integer(doc, node, "crop", recipe->crop_px);
-    put_three(doc, node, "mean", recipe->mean);
-    put_three(doc, node, "std", recipe->std);
+    document_put_three(doc, node, "mean", recipe->mean);
+    document_put_three(doc, node, "std", recipe->std);
 }
 
 struct json_doc *service_document_models(const struct registry *registry)

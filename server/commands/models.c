@@ -1,6 +1,5 @@
 /* classifyd models: the catalogue, and which of its files are on this machine. */
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,20 +73,6 @@ static void print_table(const struct library *library)
         folders);
 }
 
-/* A float's own digits, without those that it has not: 0.485, not 0.485000014. */
-static double shortest(float value)
-{
-    return round((double)value * 1e6) / 1e6;
-}
-
-static void put_numbers(struct json_doc *doc, struct json_node *into, const char *key,
-                        const float values[3])
-{
-    struct json_node *array = json_node_put_array(doc, into, key);
-    for (size_t i = 0; i < 3; i++)
-        json_node_put_number(doc, array, NULL, shortest(values[i]));
-}
-
 static void put_entry(struct json_doc *doc, struct json_node *into, const struct library *library,
                       const struct catalogue_entry *entry)
 {
@@ -108,8 +93,8 @@ static void put_entry(struct json_doc *doc, struct json_node *into, const struct
     json_node_put_number(doc, node, "acc_at_5", entry->acc_at_5);
     json_node_put_integer(doc, node, "resize", entry->recipe.resize_px);
     json_node_put_integer(doc, node, "crop", entry->recipe.crop_px);
-    put_numbers(doc, node, "mean", entry->recipe.mean);
-    put_numbers(doc, node, "std", entry->recipe.std);
+    document_put_three(doc, node, "mean", entry->recipe.mean);
+    document_put_three(doc, node, "std", entry->recipe.std);
     free(path);
 }
 

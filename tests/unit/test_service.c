@@ -201,6 +201,10 @@ static void models_are_listed(void **state)
     assert_int_equal(integer(json_node_member(demo, "classes")), 1000);
     assert_int_equal(integer(json_node_member(json_node_member(demo, "recipe"), "crop")),
                      integer(json_node_member(demo, "input_px")));
+    struct adapter_reply reply = get(&fixture->adapter, "/models");
+    assert_non_null(
+        strstr(reply.text, "\"mean\": [0.485, 0.456, 0.406], \"std\": [0.229, 0.224, 0.225]"));
+    free(reply.text);
     assert_string_equal(json_node_string(json_node_member(other, "state")), "loading");
     assert_null(json_node_member(other, "classes"));
     json_doc_destroy(doc);
