@@ -198,8 +198,8 @@ enum status url_policy_check(const struct url_policy *policy, const struct url *
                              struct error *error)
 {
     if (!allows_port(policy, url->port))
-        return error_set(error, STATUS_UNSUPPORTED, "port %u of %s is not allowed", url->port,
-                         url->host);
+        return error_set(error, STATUS_UNSUPPORTED,
+                         "port %u of %s is not allowed (fetch.allow_ports)", url->port, url->host);
     if (!allows_host(policy, url))
         return error_set(error, STATUS_UNSUPPORTED, "%s is none of the hosts that are allowed",
                          url->host);
