@@ -440,13 +440,24 @@ static int wait_for_signal(struct serving *serving, uint64_t timeout_us, bool *r
     return 0;
 }
 
+/* As the signal itself would; of a container's first process only a handler can end it. */
+static void end_at_once(int signal_number)
+{
+    (void)signal(signal_number, SIG_DFL);
+    (void)raise(signal_number);
+    _exit(128 + signal_number);
+}
+
 /* From here on a second signal does what it does to any program. */
 static void unblock_signals(void)
 {
+    struct sigaction action = {.sa_handler = end_at_once, .sa_flags = SA_NODEFER};
     sigset_t set;
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGINT, &action, NULL);
     (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 

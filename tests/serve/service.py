@@ -29,14 +29,14 @@ class Reply:
 class Service:
     """`with Service("--set", "server.max_requests=1") as service: service.get("/livez")`."""
 
-    def __init__(self, *words, env=None, wait="ready", cwd=None, preexec=None):
+    def __init__(self, *words, env=None, wait="ready", cwd=None, preexec=None, before=()):
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8",
                        "HOME": "/nonexistent"}
         for name, value in os.environ.items():
             if name.endswith("SAN_OPTIONS") or name == "OPENBLAS_CORETYPE":
                 environment[name] = value
         environment.update(env or {})
-        command = [BINARY, "serve", "--port", "0", "--host", "127.0.0.1", "--set", "log.format=json",
+        command = [*before, BINARY, "serve", "--port", "0", "--host", "127.0.0.1", "--set", "log.format=json",
                    "--set", "server.drain_delay_ms=0", *map(str, words)]
         self.process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, cwd=cwd,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

@@ -1,10 +1,17 @@
 """No request that was fully sent is lost when the service is told to stop."""
+import os
+import pathlib
 import signal
 import socket
+import subprocess
 import threading
+
+import pytest
 
 from conftest import fetching_from
 from service import PATIENCE_S, SAMPLE, Service
+
+CONTAINER = ["unshare", "--pid", "--fork", "--kill-child"]
 
 
 def send(service, sample, keep_alive=False):
@@ -119,3 +126,17 @@ def test_idle_connections_and_uploads_that_stall_do_not_hold_it_up():
         assert service.stop(signal.SIGINT) == 0
         idle.close()
         half.close()
+
+
+def test_a_second_signal_ends_a_container_at_once():
+    """The kernel spares the first process of a container what it has no handler for."""
+    if subprocess.run([*CONTAINER, "true"], check=False, capture_output=True).returncode != 0:
+        pytest.skip("no namespaces of processes here")
+    with Service("--set", "server.drain_delay_ms=60000", before=CONTAINER) as service:
+        children = f"/proc/{service.process.pid}/task/{service.process.pid}/children"
+        inner = int(pathlib.Path(children).read_text())
+        os.kill(inner, signal.SIGTERM)
+        service.wait_for("draining")
+        os.kill(inner, signal.SIGTERM)
+        assert service.process.wait(timeout=PATIENCE_S) in (128 + signal.SIGTERM, -signal.SIGTERM)
+        service.process.returncode = 0  # as this test wants it
