@@ -360,6 +360,8 @@ static void explain(struct transfer *transfer, CURLcode code)
         refuse_address(transfer);
     else if (code == CURLE_FILESIZE_EXCEEDED)
         refuse_size(transfer);
+    else if (code == CURLE_COULDNT_RESOLVE_HOST) /* which one, the detail begins with */
+        problem_set(&transfer->problem, classify(code), "%s", curl_easy_strerror(code));
     else if (code == CURLE_OUT_OF_MEMORY && has_begun_to_answer(transfer->curl))
         problem_set(&transfer->problem, PROBLEM_FETCH_FAILED,
                     "the server sent a header that is too long");
