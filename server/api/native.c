@@ -81,6 +81,20 @@ static bool check_model(const struct native *native, const struct native_request
     return false;
 }
 
+/* The answer of all images is made in one piece on an event thread, which has others to serve. */
+static bool check_size(const struct native_request *asked, struct problem *problem)
+{
+    enum { MAX_PREDICTIONS = 10000 };
+    uint32_t top_k = asked->parameters.has_top_k ? asked->parameters.top_k : ITEM_DEFAULT_TOP_K;
+    if (asked->count <= 1 || (uint64_t)asked->count * top_k <= MAX_PREDICTIONS)
+        return true;
+    problem_set(problem, PROBLEM_BAD_REQUEST,
+                "%zu images with top_k %u are more than the %d predictions of one answer; lower "
+                "top_k or send several requests",
+                asked->count, top_k, MAX_PREDICTIONS);
+    return false;
+}
+
 static void release_items(struct adapter_items *items)
 {
     for (size_t i = 0; i < items->count; i++)
@@ -135,7 +149,7 @@ static bool parse_classify(void *user, const struct adapter_request *request,
         problem_set_error(&problem, &error);
     else
         is_parsed = read_request(native, request, &asked, &problem) &&
-                    check_model(native, &asked, &problem) &&
+                    check_model(native, &asked, &problem) && check_size(&asked, &problem) &&
                     make_items(&asked, ret_items, &problem);
     native_request_fini(&asked);
     if (!is_parsed)

@@ -51,6 +51,13 @@ def test_json(service, value, detail):
     assert "secret" not in document["detail"]
 
 
+def test_more_predictions_than_one_answer_holds(service):
+    value = {"urls": ["http://10.0.0.1/"] * 11, "top_k": 1000}
+    check(post_json(service, value), 400, "bad_request", "10000")
+    status, _, body = post_json(service, {**value, "urls": value["urls"][:10]})
+    assert status == 200 and len(json.loads(body)["results"]) == 10
+
+
 @pytest.mark.parametrize("body", ["{", '{"url": "x"', '{"url": "a", "url": "b"}', '{"a": \x00}',
                                   '{"url": "\ud800"}'.encode("utf-8", "surrogatepass").decode(
                                       "latin-1")])
