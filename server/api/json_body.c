@@ -62,6 +62,8 @@ static bool read_image(struct reader *reader, const char *where, const struct js
     const char *text = json_node_string(value);
     if (!text)
         return fail(reader, where, "a string: the image file in base64");
+    if (strncmp(text, "http://", 7) == 0 || strncmp(text, "https://", 8) == 0)
+        return fail(reader, where, "the image file in base64; a URL goes into \"url\"");
     struct json_body_image *image = add_image(reader, where);
     if (!image)
         return false;

@@ -392,6 +392,19 @@ static enum status check_models(const struct serving *serving, struct error *err
     return STATUS_OK;
 }
 
+/* With what the welcome says, where nobody sees that. */
+static void log_ready(const struct serving *serving)
+{
+    char try_it[256];
+    const char *url = http_server_url(serving->http);
+    (void)snprintf(try_it, sizeof try_it,
+                   "curl -s %s/sample.jpg | curl --data-binary @- %s/classify", url, url);
+    log_write(serving->log, LOG_INFO, "ready",
+              (struct log_field[]){LOG_FIELD_TEXT("url", url),
+                                   LOG_FIELD_TEXT("try", isatty(STDOUT_FILENO) ? NULL : try_it),
+                                   LOG_FIELD_END});
+}
+
 static enum status go_ready(struct serving *serving, struct error *error)
 {
     enum status status = check_models(serving, error);
@@ -399,7 +412,7 @@ static enum status go_ready(struct serving *serving, struct error *error)
         return status;
     service_set_state(serving->service, SERVICE_SERVING);
     metrics_gauge_set(serving->metrics, METRICS_READY, 1);
-    log_event(serving, "ready", "url", http_server_url(serving->http));
+    log_ready(serving);
     notify_send("READY=1");
     print_welcome(serving);
     return STATUS_OK;

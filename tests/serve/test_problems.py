@@ -42,6 +42,7 @@ def test_parameters(service, query, detail):
 @pytest.mark.parametrize("value, detail", [
     ({}, "image"), ([], "object"), ({"url": 5}, "url"), ({"urls": "http://a/"}, "urls"),
     ({"urls": []}, "urls must"), ({"image": "***"}, "base64"),
+    ({"image": "https://example.org/a.jpg"}, '"url"'),
     ({"url": "ftp://example.org/a.jpg"}, "http"), ({"url": "nonsense"}, "http|url"),
     ({"url": "http://user:secret@example.org/"}, "credentials|user"), ({"ulr": "http://a/"}, "url"),
     ({"url": "http://a.example/", "top_k": "many"}, "top_k"),
