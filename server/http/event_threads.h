@@ -6,13 +6,13 @@
 
 #include <sys/socket.h>
 
-#include "server/http/service.h"
+#include "server/http/http_context.h"
 
 struct event_threads;
 
 /* Starts `options.event_threads` threads. Fails with STATUS_NO_MEMORY, STATUS_IO. Returns owned;
  * `service` is borrowed. */
-MUST_CHECK enum status event_threads_create(struct service *service,
+MUST_CHECK enum status event_threads_create(struct http_context *context,
                                             struct event_threads **ret_threads,
                                             struct error *error);
 

@@ -8,8 +8,8 @@
 #include "model/base/clock.h"
 #include "server/http/connections_drain.h"
 #include "server/http/event_threads.h"
+#include "server/http/http_context.h"
 #include "server/http/listener.h"
-#include "server/http/service.h"
 
 enum {
     RESERVE = 64,          /* connections over the limit, on which probes are answered */
@@ -20,7 +20,7 @@ enum {
 #define LAST_ANSWERS_US UINT64_C(2000000)
 
 struct http_server {
-    struct service service;
+    struct http_context context;
     struct event_threads *event_threads;
     struct listener *listener;
     char url[sizeof(((struct listener_sockets *)0)->url)];
@@ -29,7 +29,7 @@ struct http_server {
 static void accepted(void *user, int fd, const struct sockaddr *address, socklen_t size)
 {
     struct http_server *server = user;
-    struct connections *connections = server->service.connections;
+    struct connections *connections = server->context.connections;
     if (!connections_admit(connections, fd, address))
         (void)close(fd);
     else if (!event_threads_add(server->event_threads, fd, address, size))
@@ -62,11 +62,11 @@ static size_t limit_connections(const struct http_server_options *options, size_
     return most > 0 ? most : 1;
 }
 
-static enum status create_connections(struct service *service, struct error *error)
+static enum status create_connections(struct http_context *context, struct error *error)
 {
-    const struct http_server_options *options = &service->options;
+    const struct http_server_options *options = &context->options;
     size_t reserve;
-    service->options.max_connections = limit_connections(options, &reserve);
+    context->options.max_connections = limit_connections(options, &reserve);
     struct connections_options table = {
         .max_connections = options->max_connections,
         .reserve = reserve,
@@ -78,7 +78,7 @@ static enum status create_connections(struct service *service, struct error *err
         .allow_half_close = options->allow_half_close,
         .metrics = options->metrics,
     };
-    return connections_create(&table, &service->connections, error);
+    return connections_create(&table, &context->connections, error);
 }
 
 enum status http_server_create(const struct http_server_options *options,
@@ -88,15 +88,15 @@ enum status http_server_create(const struct http_server_options *options,
     struct http_server *server = calloc(1, sizeof *server);
     if (!server)
         return error_set(error, STATUS_NO_MEMORY, "no memory for the HTTP server");
-    server->service.options = *options;
+    server->context.options = *options;
     enum status status = listener_bind(options->host, options->port, &sockets, error);
     if (status)
         goto out;
     memcpy(server->url, sockets.url, sizeof server->url);
-    status = create_connections(&server->service, error);
+    status = create_connections(&server->context, error);
     if (status)
         goto out;
-    status = event_threads_create(&server->service, &server->event_threads, error);
+    status = event_threads_create(&server->context, &server->event_threads, error);
     if (status)
         goto out;
     status = listener_create(&sockets, accepted, server, &server->listener, error);
@@ -117,12 +117,12 @@ const char *http_server_url(const struct http_server *server)
 
 void http_server_close_connections(struct http_server *server)
 {
-    atomic_store(&server->service.is_closing, true);
+    atomic_store(&server->context.is_closing, true);
 }
 
 size_t http_server_drain(struct http_server *server, uint64_t deadline_us)
 {
-    struct connections *connections = server->service.connections;
+    struct connections *connections = server->context.connections;
     http_server_close_connections(server);
     listener_stop(server->listener);
     connections_drain_begin(connections);
@@ -137,11 +137,11 @@ void http_server_destroy(struct http_server *server)
     if (!server)
         return;
     listener_destroy(server->listener);
-    if (server->service.connections) {
-        (void)connections_drain_abort(server->service.connections);
-        connections_drain_settle(server->service.connections);
+    if (server->context.connections) {
+        (void)connections_drain_abort(server->context.connections);
+        connections_drain_settle(server->context.connections);
     }
     event_threads_destroy(server->event_threads);
-    connections_destroy(server->service.connections);
+    connections_destroy(server->context.connections);
     free(server);
 }

@@ -24,7 +24,7 @@ enum state {
 };
 
 struct request {
-    struct service *service;
+    struct http_context *context;
     struct connection *connection;
     struct MHD_Connection *mhd;
     uint64_t started_us;
@@ -42,20 +42,20 @@ struct request {
     struct request_log log;
 };
 
-struct request *request_create(struct service *service, struct connection *connection,
+struct request *request_create(struct http_context *context, struct connection *connection,
                                struct MHD_Connection *mhd, const char *target)
 {
     struct request *request = calloc(1, sizeof *request);
     if (!request)
         return NULL;
-    request->service = service;
+    request->context = context;
     request->connection = connection;
     request->mhd = mhd;
     request->started_us = clock_now_us();
     struct error error = {0};
     if (target_parse(target ? target : "/", &request->target, &error))
         problem_set_error(&request->problem, &error);
-    connections_enter(service->connections, connection, CONNECTIONS_HEAD);
+    connections_enter(context->connections, connection, CONNECTIONS_HEAD);
     return request;
 }
 
@@ -64,19 +64,19 @@ static void give_ticket_back(struct request *request)
     if (!request->has_ticket)
         return;
     request->has_ticket = false;
-    atomic_fetch_sub_explicit(&request->service->tickets, 1, memory_order_relaxed);
-    metrics_gauge_add(request->service->options.metrics, METRICS_REQUESTS_IN_FLIGHT, -1);
+    atomic_fetch_sub_explicit(&request->context->tickets, 1, memory_order_relaxed);
+    metrics_gauge_add(request->context->options.metrics, METRICS_REQUESTS_IN_FLIGHT, -1);
 }
 
 static bool take_ticket(struct request *request)
 {
-    struct service *service = request->service;
-    size_t taken = atomic_fetch_add_explicit(&service->tickets, 1, memory_order_relaxed);
-    if (taken >= service->options.max_requests) {
-        atomic_fetch_sub_explicit(&service->tickets, 1, memory_order_relaxed);
+    struct http_context *context = request->context;
+    size_t taken = atomic_fetch_add_explicit(&context->tickets, 1, memory_order_relaxed);
+    if (taken >= context->options.max_requests) {
+        atomic_fetch_sub_explicit(&context->tickets, 1, memory_order_relaxed);
         return false;
     }
-    metrics_gauge_add(service->options.metrics, METRICS_REQUESTS_IN_FLIGHT, 1);
+    metrics_gauge_add(context->options.metrics, METRICS_REQUESTS_IN_FLIGHT, 1);
     request->has_ticket = true;
     return true;
 }
@@ -109,22 +109,22 @@ static struct adapter_request describe(const struct request *request)
 /* Sends it, whatever it says, and notes it. */
 static bool deliver(struct request *request, struct adapter_reply *reply, const char *allow)
 {
-    struct service *service = request->service;
+    struct http_context *context = request->context;
     struct request_log *log = &request->log;
     struct reply_fields fields = {
         .request_id = request->head.id,
         .allow = allow,
         .closes_connection = connections_is_reserve(request->connection) ||
                              request->head.is_malformed ||
-                             atomic_load_explicit(&service->is_closing, memory_order_relaxed),
+                             atomic_load_explicit(&context->is_closing, memory_order_relaxed),
     };
     if (reply->retry_after_s == 0 && problem_kind(log->code)->http_status == reply->http_status)
         reply->retry_after_s = problem_kind(log->code)->retry_after_s;
     log->http_status = reply->http_status;
-    metrics_request(service->options.metrics, request_log_metric(log), reply->http_status,
+    metrics_request(context->options.metrics, request_log_metric(log), reply->http_status,
                     clock_now_us() - request->started_us);
     request->state = STATE_SENT;
-    connections_enter(service->connections, request->connection, CONNECTIONS_SENDING);
+    connections_enter(context->connections, request->connection, CONNECTIONS_SENDING);
     /* Whoever hears of the answer may ask again at once, and a slow reader holds no image. */
     let_go(request);
     return reply_send(request->mhd, reply, &fields);
@@ -134,11 +134,11 @@ static bool deliver_problem(struct request *request)
 {
     enum problem_code code = request->problem.code;
     const struct adapter *adapter =
-        request->match.adapter ? request->match.adapter : &request->service->options.adapters[0];
+        request->match.adapter ? request->match.adapter : &request->context->options.adapters[0];
     struct adapter_request description = describe(request);
     struct adapter_reply reply = {0};
     adapter->format_problem(adapter->user, &description, &request->problem, &reply);
-    metrics_problem(request->service->options.metrics, code);
+    metrics_problem(request->context->options.metrics, code);
     request->log.code = code;
     char allow[MAX_ALLOW];
     if (code == PROBLEM_METHOD_NOT_ALLOWED)
@@ -172,7 +172,7 @@ static bool deliver_directly(struct request *request)
 /* A ticket, and room for the body. */
 static void admit(struct request *request)
 {
-    const struct http_server_options *options = &request->service->options;
+    const struct http_server_options *options = &request->context->options;
     const struct request_head *head = &request->head;
     if (head->body_bytes > options->max_body_bytes) {
         problem_set(&request->problem, PROBLEM_TOO_LARGE,
@@ -194,7 +194,7 @@ static void admit(struct request *request)
 
 static void refuse_path(struct request *request)
 {
-    const struct http_server_options *options = &request->service->options;
+    const struct http_server_options *options = &request->context->options;
     const char *nearest =
         routes_nearest(options->adapters, options->adapter_count, request->target.path);
     problem_set(&request->problem, PROBLEM_NOT_FOUND, "there is nothing at this path%s%s%s",
@@ -204,7 +204,7 @@ static void refuse_path(struct request *request)
 /* Decides what the request is, from its head alone. */
 static void judge(struct request *request)
 {
-    const struct http_server_options *options = &request->service->options;
+    const struct http_server_options *options = &request->context->options;
     struct problem *problem = &request->problem;
     request->log.stage = "head";
     if (problem->code != PROBLEM_NONE)
@@ -227,7 +227,7 @@ static void judge(struct request *request)
 
 static bool begin(struct request *request, const char *method, const char *version)
 {
-    struct service *service = request->service;
+    struct http_context *context = request->context;
     (void)snprintf(request->method, sizeof request->method, "%s", method);
     request_head_read(request->mhd, version, &request->head, &request->problem);
     judge(request);
@@ -238,21 +238,21 @@ static bool begin(struct request *request, const char *method, const char *versi
         request->log.stage = "body";
         request->state = STATE_BODY;
         if (request->head.has_body)
-            connections_enter(service->connections, request->connection, CONNECTIONS_BODY);
+            connections_enter(context->connections, request->connection, CONNECTIONS_BODY);
         return true;
     }
     request->state = STATE_DIRECT;
     if (!request->head.has_body && !request->head.is_malformed)
         return true; /* the next call can answer and keep the connection */
     /* Nobody wants the body: an answer now tells the client to stop, and ends the connection. */
-    connections_set_unread(service->connections, request->connection);
+    connections_set_unread(context->connections, request->connection);
     return deliver_directly(request);
 }
 
 /* False where there is no end to it. */
 static bool collect(struct request *request, const char *data, size_t size)
 {
-    const struct http_server_options *options = &request->service->options;
+    const struct http_server_options *options = &request->context->options;
     request->body_bytes += size;
     struct error error = {0};
     if (request->problem.code == PROBLEM_NONE) {
@@ -271,9 +271,9 @@ static bool collect(struct request *request, const char *data, size_t size)
 static void resume(void *user)
 {
     struct request *request = user;
-    struct service *service = request->service;
+    struct http_context *context = request->context;
     MHD_resume_connection(request->mhd);
-    connections_settle(service->connections);
+    connections_settle(context->connections);
 }
 
 static void release_items(struct adapter_items *items)
@@ -303,14 +303,14 @@ static bool submit(struct request *request)
     request->log.stage = NULL; /* the items have stages of their own */
     request->is_many = items.is_many;
     request->state = STATE_WORKING;
-    struct service *service = request->service;
+    struct http_context *context = request->context;
     /* Suspended first: a fast worker would resume what is not suspended yet. */
     MHD_suspend_connection(request->mhd);
     enum problem_code code =
-        connections_begin_work(service->connections, request->connection, request->job);
+        connections_begin_work(context->connections, request->connection, request->job);
     if (code != PROBLEM_NONE)
         job_abort(request->job, code, problem_kind(code)->meaning); /* only to be counted */
-    pipeline_submit(service->options.pipeline, request->job);
+    pipeline_submit(context->options.pipeline, request->job);
     return true;
 }
 
@@ -318,7 +318,7 @@ static bool deliver_job(struct request *request)
 {
     struct job *job = request->job;
     size_t count = job_item_count(job);
-    connections_enter(request->service->connections, request->connection, CONNECTIONS_SENDING);
+    connections_enter(request->context->connections, request->connection, CONNECTIONS_SENDING);
     struct item **items = calloc(count, sizeof(struct item *));
     if (!items) {
         problem_set(&request->problem, PROBLEM_INTERNAL, "no memory for the answer");
@@ -367,9 +367,9 @@ bool request_handle(struct request *request, const char *method, const char *ver
 /* It was not answered by us: why, for the log. */
 static void note_unanswered(struct request *request, enum request_end end)
 {
-    struct service *service = request->service;
+    struct http_context *context = request->context;
     struct request_log *log = &request->log;
-    enum problem_code cause = connections_cause(service->connections, request->connection);
+    enum problem_code cause = connections_cause(context->connections, request->connection);
     if (log->code == PROBLEM_NONE)
         log->code = request->problem.code != PROBLEM_NONE ? request->problem.code
                     : cause != PROBLEM_NONE               ? cause
@@ -378,17 +378,17 @@ static void note_unanswered(struct request *request, enum request_end end)
     log->http_status = cause == PROBLEM_TIMEOUT ? 408 : problem_kind(log->code)->http_status;
     if (!log->stage)
         log->stage = "head";
-    metrics_request(service->options.metrics, request_log_metric(log), log->http_status,
+    metrics_request(context->options.metrics, request_log_metric(log), log->http_status,
                     clock_now_us() - request->started_us);
     if (!request->job) /* the pipeline counts each item of a job */
-        metrics_problem(service->options.metrics, log->code);
+        metrics_problem(context->options.metrics, log->code);
 }
 
 void request_complete(struct request *request, enum request_end end)
 {
     if (!request)
         return;
-    struct service *service = request->service;
+    struct http_context *context = request->context;
     struct request_log *log = &request->log;
     if (request->state != STATE_SENT) {
         note_unanswered(request, end);
@@ -397,9 +397,9 @@ void request_complete(struct request *request, enum request_end end)
         log->stage = end == REQUEST_SENT ? NULL : "send";
     }
     if (end == REQUEST_SENT)
-        connections_enter(service->connections, request->connection, CONNECTIONS_IDLE);
+        connections_enter(context->connections, request->connection, CONNECTIONS_IDLE);
     else if (request->state == STATE_WORKING)
-        connections_enter(service->connections, request->connection, CONNECTIONS_SENDING);
+        connections_enter(context->connections, request->connection, CONNECTIONS_SENDING);
     let_go(request);
     log->id = *request->head.id ? request->head.id : NULL;
     log->method = *request->method ? request->method : NULL;
@@ -407,7 +407,7 @@ void request_complete(struct request *request, enum request_end end)
     log->client = connections_client(request->connection);
     log->body_bytes = request->body_bytes;
     log->total_us = clock_now_us() - request->started_us;
-    request_log_write(service, log);
+    request_log_write(context, log);
     target_fini(&request->target);
     free(request);
 }

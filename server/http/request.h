@@ -3,14 +3,14 @@
 #ifndef CLASSIFYD_SERVER_HTTP_REQUEST_H
 #define CLASSIFYD_SERVER_HTTP_REQUEST_H
 
-#include "server/http/service.h"
+#include "server/http/http_context.h"
 
 struct MHD_Connection;
 struct request;
 
 /* A request line was read; `target` (NULL: it had none) is as sent. Returns owned, NULL without
  * memory. */
-struct request *request_create(struct service *service, struct connection *connection,
+struct request *request_create(struct http_context *context, struct connection *connection,
                                struct MHD_Connection *mhd, const char *target);
 
 /* libmicrohttpd's handler: called when the head is there, with every piece of the body (`*size` >

@@ -31,7 +31,7 @@ static struct log_field stage_field(const char *name, uint64_t value_us)
     return value_us > 0 ? LOG_FIELD_MILLISECONDS(name, value_us) : LOG_FIELD_TEXT(name, NULL);
 }
 
-void request_log_write(const struct service *service, const struct request_log *entry)
+void request_log_write(const struct http_context *context, const struct request_log *entry)
 {
     enum metrics_route metric = request_log_metric(entry);
     bool is_routine = metric == METRICS_ROUTE_PROBE || metric == METRICS_ROUTE_METRICS;
@@ -58,5 +58,5 @@ void request_log_write(const struct service *service, const struct request_log *
         stage_field("inference_ms", times->inference_us),
         LOG_FIELD_END,
     };
-    log_write(service->options.log, level, "request", fields);
+    log_write(context->options.log, level, "request", fields);
 }

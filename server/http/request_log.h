@@ -2,7 +2,7 @@
 #ifndef CLASSIFYD_SERVER_HTTP_REQUEST_LOG_H
 #define CLASSIFYD_SERVER_HTTP_REQUEST_LOG_H
 
-#include "server/http/service.h"
+#include "server/http/http_context.h"
 
 /* Borrowed texts; NULL: not known. */
 struct request_log {
@@ -19,7 +19,7 @@ struct request_log {
 
 enum metrics_route request_log_metric(const struct request_log *entry);
 
-void request_log_write(const struct service *service, const struct request_log *entry);
+void request_log_write(const struct http_context *context, const struct request_log *entry);
 
 /* Notes what became of the images of a finished job: times of the slowest, the first problem. */
 void request_log_note_items(struct request_log *entry, struct item *const *items, size_t count);
