@@ -22,7 +22,7 @@ LABEL org.opencontainers.image.title="classifyd" \
       org.opencontainers.image.description="Image classification over HTTP" \
       org.opencontainers.image.version="0.2.0" \
       org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.base.name="docker.io/library/debian:12-slim"
+      org.opencontainers.image.base.name="debian:12-slim"
 # Security updates of the base first. OpenBLAS comes with a LAPACK that nothing here calls.
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get upgrade --yes \

@@ -41,7 +41,7 @@ static enum status add_assignment(struct settings *settings, const char *text, s
     if (!name)
         return error_set(error, STATUS_NO_MEMORY, "no memory for --set");
     settings->owned[settings->owned_count++] = name;
-    add(settings, name, equals + 1, "--set");
+    add(settings, name, equals + 1, NULL);
     return STATUS_OK;
 }
 

@@ -44,13 +44,16 @@ static enum status read_setting(const struct config_setting *setting, struct con
 {
     const struct config_option *option = config_options_find(setting->name);
     if (!option) {
-        config_faults_add_unknown(faults, setting->origin, setting->name);
+        config_faults_add_unknown(faults, "--set", setting->name);
         return STATUS_OK;
     }
     struct error reason = {0};
     enum status status = config_value_read_text(option, setting->value, config, &reason);
     if (status == STATUS_BAD_REQUEST) {
-        config_faults_add(faults, "%s: %s: %s", setting->origin, setting->name, reason.text);
+        if (setting->origin)
+            config_faults_add(faults, "%s: %s", setting->origin, reason.text);
+        else
+            config_faults_add(faults, "--set: %s: %s", setting->name, reason.text);
         return STATUS_OK;
     }
     return status ? error_set(error, status, "%s", reason.text) : STATUS_OK;

@@ -84,7 +84,7 @@ struct config {
 /* One NAME=VALUE of the command line. */
 struct config_setting {
     const char *name, *value; /* "server.port", "9000" */
-    const char *origin;       /* for messages: "--set", "--port" */
+    const char *origin;       /* what is short for it, for messages: "--port"; NULL: --set */
 };
 
 struct config_sources {

@@ -19,9 +19,9 @@ finish() {
 }
 trap finish EXIT
 
-# What docker.io/library/debian:12-slim is: minbase without documents and translations.
+# What debian:12-slim is: minbase without documents and translations.
 make_base() {
-    debootstrap --variant=minbase bookworm "$folder/base" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$folder/log"
+    debootstrap --variant=minbase bookworm "$folder/base" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"} >"$folder/log"
     rm -rf "$folder"/base/usr/share/{doc,man,info,locale,groff,lintian,linda} \
         "$folder"/base/var/lib/apt/lists/* "$folder"/base/var/cache/apt/* "$folder"/base/var/log/*
     cat >"$folder/base/etc/dpkg/dpkg.cfg.d/slim" <<'END'
@@ -35,18 +35,18 @@ END
     container=$(buildah from scratch)
     buildah add -q "$container" "$folder/base" /
     buildah config --cmd bash "$container"
-    buildah commit -q "$container" docker.io/library/debian:12-slim
+    buildah commit -q "$container" debian:12-slim
     buildah rm "$container" >/dev/null
     rm -rf "$folder/base"
 }
 
-buildah pull -q docker.io/library/debian:12-slim >/dev/null 2>&1 || make_base
+buildah pull -q debian:12-slim >/dev/null 2>&1 || make_base
 # chroot: the steps run without namespaces of their own, which a container often may not make.
 buildah bud -q --pull-never --isolation chroot --format docker -t classifyd "$root" >"$folder/id"
 
 container=$(buildah from --pull-never classifyd)
 rootfs=$(buildah mount "$container")
-echo "base: $(buildah images -n --format '{{.Size}}' docker.io/library/debian:12-slim)"
+echo "base: $(buildah images -n --format '{{.Size}}' debian:12-slim)"
 echo "image: $(du -sm --apparent-size "$rootfs" | cut -f1) MB unpacked," \
     "$(tar -C "$rootfs" -c . | gzip -9 | wc -c | awk '{printf "%.1f", $1 / 1e6}') MB compressed (gzip)"
 [ -z "$name" ] || buildah push -q classifyd "$name"

@@ -50,7 +50,7 @@ def test_a_model_that_is_not_there(tmp_path):
 
 
 @pytest.mark.parametrize("words, expected", [
-    (["--prot", "1"], "did you mean --port"), (["--port", "70000"], "--port: "),
+    (["--prot", "1"], "did you mean --port"), (["--port", "70000"], "--port: 70000 is out of range"),
     (["--port", "x"], "--port: "), (["--set", "server.prot=1"], "did you mean server.port"),
     (["--set", "server.port"], "NAME=VALUE"), (["--set", "log.level=loud"], "loud"),
     (["extra"], "extra"), (["--config", "/nonexistent/c.json"], "/nonexistent/c.json"),

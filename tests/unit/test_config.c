@@ -204,8 +204,8 @@ static void every_option_is_set_by_file_environment_and_setting(void **state)
                                            is_proxy ? "CLASSIFYD_FETCH_ALLOW_HOSTS=h" : NULL, NULL};
         assert_only_change(must_load(NULL, environment, NULL, 0), document);
 
-        const struct config_setting settings[] = {{options[i].name, value, "--set"},
-                                                  {"fetch.allow_hosts", "h", "--set"}};
+        const struct config_setting settings[] = {{options[i].name, value, NULL},
+                                                  {"fetch.allow_hosts", "h", NULL}};
         assert_only_change(must_load(NULL, NULL, settings, is_proxy ? 2 : 1), document);
     }
 }
@@ -216,7 +216,7 @@ static void later_sources_win(void **state)
     const char *file = "{\"server\": {\"port\": 1}, \"models\": [\"a\", \"b\"]}";
     const char *const environment[] = {"PATH=/bin", "CLASSIFYD_SERVER_PORT=2", "CLASSIFYD_MODELS=c",
                                        NULL};
-    const struct config_setting settings[] = {{"server.port", "3", "--set"},
+    const struct config_setting settings[] = {{"server.port", "3", NULL},
                                               {"server.port", "4", "--port"}};
     struct config *config = must_load(file, environment, settings, 2);
     assert_int_equal(config->server.port, 4);
@@ -285,7 +285,7 @@ static void assert_refused(const char *text, const char *const *environment, con
 {
     struct config *config = NULL;
     struct error error = {0};
-    const struct config_setting setting = {name, value, "--set"};
+    const struct config_setting setting = {name, value, NULL};
     enum status status = load(text, environment, &setting, name ? 1 : 0, &config, &error);
     assert_int_equal(status, STATUS_BAD_REQUEST);
     assert_null(config);
@@ -414,7 +414,7 @@ static void values_are_judged_together(void **state)
     assert_refused(small, NULL, NULL, NULL,
                    "fetch.max_bytes: 33554432 is over limits.memory_bytes (1000000), so that such "
                    "an image could never be taken");
-    const struct config_setting no_fetch = {"fetch.enabled", "false", "--set"};
+    const struct config_setting no_fetch = {"fetch.enabled", "false", NULL};
     config_destroy(must_load(small, NULL, &no_fetch, 1));
     assert_refused("{\"fetch\": {\"proxy\": \"http://p\"}}", NULL, NULL, NULL,
                    "fetch.proxy: needs fetch.allow_hosts, for behind a proxy the address of a host "
@@ -479,7 +479,7 @@ static void too_much_is_refused(void **state)
                    "--set: server.host: has 4096 bytes, the limit is 4095");
     assert_refused(NULL, NULL, "models", value,
                    "--set: models: entry 1: has 4096 bytes, the limit is 4095");
-    const struct config_setting setting = {"server.host", value + 1, "--set"};
+    const struct config_setting setting = {"server.host", value + 1, NULL};
     config_destroy(must_load(NULL, NULL, &setting, 1));
     free(value);
 }

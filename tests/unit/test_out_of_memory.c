@@ -183,7 +183,7 @@ static enum status write_problem(struct error *error)
 static enum status configure(struct error *error)
 {
     static const char file[] = "{\"fetch\": {\"allow_hosts\": [\"a\", \"b\"], \"ca_file\": \"c\"}}";
-    static const struct config_setting setting = {"models", "a,b", "--set"};
+    static const struct config_setting setting = {"models", "a,b", NULL};
     char variable[] = "CLASSIFYD_MODEL_DIRS=/a:/b";
     char *environment[] = {variable, NULL};
     const struct config_sources sources = {
