@@ -407,6 +407,8 @@ static void log_ready(const struct serving *serving)
 
 static enum status go_ready(struct serving *serving, struct error *error)
 {
+    loader_destroy(serving->loader); /* its work is done */
+    serving->loader = NULL;
     enum status status = check_models(serving, error);
     if (status)
         return status;

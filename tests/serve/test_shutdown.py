@@ -96,7 +96,8 @@ def test_readiness_says_no_while_requests_are_still_served(sample):
         reply = service.post("/classify", sample)
         assert reply.status == 200 and reply.headers["Connection"] == "close"
         service.process.send_signal(signal.SIGTERM)
-        assert service.process.wait(timeout=PATIENCE_S) == -signal.SIGTERM
+        # Under a sanitizer a handler cannot be ended by its own signal, and exits instead.
+        assert service.process.wait(timeout=PATIENCE_S) in (128 + signal.SIGTERM, -signal.SIGTERM)
         service.process.returncode = 0  # as this test wants it
 
 
