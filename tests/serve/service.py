@@ -26,6 +26,15 @@ class Reply:
         return json.loads(self.body)
 
 
+def receive_all(connection):
+    """All that comes until the other side closes."""
+    data = b""
+    with connection:
+        while chunk := connection.recv(65536):
+            data += chunk
+    return data
+
+
 class Service:
     """`with Service("--set", "server.max_requests=1") as service: service.get("/livez")`."""
 
@@ -80,6 +89,13 @@ class Service:
 
     def connect(self, timeout=PATIENCE_S):
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
+
+    def send_image(self, image, keep_alive=False):
+        """A connection on which a whole request was sent."""
+        connection = self.connect()
+        connection.sendall(b"POST /classify HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n%s\r\n" %
+                           (len(image), b"" if keep_alive else b"Connection: close\r\n") + image)
+        return connection
 
     def request(self, method, path, body=None, headers=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from conftest import fetching_from, wait_until
-from service import PATIENCE_S, Service
+from service import PATIENCE_S, Service, receive_all
 
 def thread_count(service):
     return len(list(pathlib.Path(f"/proc/{service.process.pid}/task").iterdir()))
@@ -23,24 +23,9 @@ def resident_bytes(service):
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-def post_raw(service, sample):
-    connection = service.connect()
-    connection.sendall(b"POST /classify HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n"
-                       b"Connection: close\r\n\r\n" % len(sample) + sample)
-    return connection
-
-
-def read_all(connection):
-    data = b""
-    with connection:
-        while chunk := connection.recv(65536):
-            data += chunk
-    return data
-
-
 def test_200_clients_at_once(service, sample):
-    connections = [post_raw(service, sample) for _ in range(200)]
-    assert all(read_all(connection).startswith(b"HTTP/1.1 200 ") for connection in connections)
+    connections = [service.send_image(sample) for _ in range(200)]
+    assert all(receive_all(connection).startswith(b"HTTP/1.1 200 ") for connection in connections)
 
 
 def test_2000_waiting_requests_need_no_threads():
