@@ -1,5 +1,6 @@
 #include "model/kernels/kernels.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "model/kernels/blas/blas_set.h"
@@ -39,10 +40,23 @@ enum status kernels_choose(const char *name, const struct kernel_set **ret_set, 
                      "no kernel set '%s'; there are auto, blas and generic", name);
 }
 
+static const struct kernel *find_kernel(const struct kernel_set *set, const struct step *step)
+{
+    for (size_t i = 0; set->kernels[i]; i++)
+        if (set->kernels[i]->supports(step))
+            return set->kernels[i];
+    return NULL;
+}
+
 const struct kernel *kernels_for_step(const struct kernel_set *set, const struct step *step)
 {
-    const struct kernel *kernel = set->kernels[step->op];
-    return kernel && kernel->supports(step) ? kernel : generic_set.kernels[step->op];
+    const struct kernel *kernel = NULL;
+    for (; set && !kernel; set = set->fallback)
+        kernel = find_kernel(set, step);
+    if (!kernel)
+        kernel = find_kernel(&generic_set, step);
+    assert(kernel);
+    return kernel;
 }
 
 const char *kernels_description(const struct kernel_set *set)

@@ -21,14 +21,19 @@ enum step_op {
     STEP_OP_COUNT
 };
 
+/* How the products of a convolution are formed. STEP_INT8 is exact: u8 activations times s8
+ * weights, summed in int32; model/kernels/requantize.h says how a sum becomes an output. */
+enum step_arithmetic { STEP_FLOAT32, STEP_BF16, STEP_INT8 };
+
 struct kernel;
 
 /* One operation of the plan. A convolution is out = relu?(conv(input) + projection? + residual? +
- * bias): `residual` may be `output` itself; the projection is a 1x1 convolution of `projection` (a
- * block's shortcut), extra K to the same sum. STEP_CONV_INPUT reads the batch slots instead of
- * `input` and normalises. */
+ * bias): `residual` may lie where `output` does; the projection is a 1x1 convolution of
+ * `projection` (a block's shortcut), extra K to the same sum. STEP_CONV_INPUT reads the batch slots
+ * instead of `input` and normalises. */
 struct step {
     enum step_op op;
+    enum step_arithmetic arithmetic;
     char name[64];              /* the graph layer's */
     size_t layer;               /* index into the graph's layers */
     const struct tensor *input; /* STEP_CONV_INPUT: shape of a slot, u8 dense; no address */
@@ -51,6 +56,7 @@ struct step_weights {
     const float *weight;     /* [out, kernel_px, kernel_px, in/groups] */
     const float *bias;       /* [out]; the projection's is already added */
     const float *projection; /* [out, projection channels], or NULL */
+    const float *scale; /* [out]: the real value of one step of the int32 sum; STEP_INT8 only */
 };
 
 /* Where one image's input lies; see engine.h. */
@@ -86,16 +92,22 @@ struct kernel {
 struct kernel_layout {
     uint32_t
         image_pixel_multiple; /* an image's pixels are padded to this many rows of a GEMM, zeroed */
-    uint32_t halo_px;
-    uint32_t interleave;
-    uint32_t pixel_padding; /* elements added to a pixel whose channels are a power of two */
+    bool has_halo;            /* zeros around what a convolution with padding reads */
+    uint32_t pixel_multiple_bytes; /* a pixel is padded to a multiple of it; 0: dense */
 };
 
+/* A pixel of this many bytes or more that is a power of two gets pixel_multiple_bytes more: its
+ * neighbours would share the sets of the first cache otherwise. */
+enum { KERNELS_POWER_OF_TWO_BYTES = 512 };
+
 struct kernel_set {
-    const char *name; /* "generic", "blas" */
+    const char *name; /* "generic", "blas", "avx512" */
     uint32_t version; /* of the packed layouts; a packed file of another is stale */
     struct kernel_layout layout;
-    const struct kernel *kernels[STEP_OP_COUNT]; /* NULL: generic's */
+    const struct kernel *const *kernels; /* best first, NULL behind the last */
+    const struct kernel_set *fallback;   /* asked for what no kernel supports; NULL: generic's */
+    enum step_arithmetic preferred_arithmetic; /* of "auto": bf16 where it costs half, without a
+                                                  calibration */
 };
 
 /* The set of that name ("auto" or NULL: the best that this machine can run). Opens what the set
@@ -104,8 +116,8 @@ struct kernel_set {
 MUST_CHECK enum status kernels_choose(const char *name, const struct kernel_set **ret_set,
                                       struct error *error);
 
-/* The kernel that runs `step` in `set`: its own where it supports the step, else generic's. Never
- * NULL. */
+/* The kernel that runs `step` in `set`: the first of its own that supports the step, else of what
+ * it falls back to; generic supports every step. Never NULL. */
 const struct kernel *kernels_for_step(const struct kernel_set *set, const struct step *step);
 
 /* A line on what runs: "OpenBLAS 0.3.21, core Zen". Borrowed, valid for ever. */

@@ -8,30 +8,37 @@
 #include <stdint.h>
 #include <string.h>
 
-enum tensor_type { TENSOR_U8, TENSOR_F32 };
+#include "model/base/bfloat16.h"
+
+enum tensor_type { TENSOR_U8, TENSOR_F32, TENSOR_BF16 };
 
 /* Element (n, y, x, c) lies `offset_bytes` into the tensor's buffer, plus, in elements,
- *   (n / interleave) * image_stride + y * row_stride + x * pixel_stride
- *   + (n % interleave) * (pixel_stride / interleave) + c.
- * What of image_stride is left behind the last row is padding: whole pixels, zero, which the step
- * that writes the tensor keeps zero. */
+ *   n * image_stride + y * row_stride + x * pixel_stride + c.
+ * A halo is zero and nobody writes it: the buffer of a tensor with one holds no other geometry.
+ * What of image_stride is left behind the last row of a tensor without a halo is padding: whole
+ * pixels, zero, which the step that writes the tensor keeps zero. What of pixel_stride is left
+ * behind the channels may be read and holds anything. */
 struct tensor {
     enum tensor_type type;
     uint32_t height_px, width_px, channels;
-    uint32_t
-        halo_px; /* zeroed pixels around the image, inside image_stride and before offset_bytes */
-    uint32_t interleave; /* images whose pixels lie side by side: [y][x][n][c] */
-    float scale;         /* real value of one step of an integer type; 1 for floating point */
+    uint32_t halo_px; /* zeroed pixels around the image, inside image_stride and before
+                         offset_bytes */
+    float scale;      /* real value of one step of TENSOR_U8, whose zero is 0; 1 otherwise */
     size_t pixel_stride, row_stride, image_stride; /* in elements */
     uint32_t buffer;                               /* which of the plan's activation buffers */
     size_t offset_bytes;                           /* of (0, 0, 0, 0) in it */
 };
 
+static inline size_t tensor_element_bytes(enum tensor_type type)
+{
+    return type == TENSOR_F32 ? 4 : type == TENSOR_BF16 ? 2 : 1;
+}
+
 /* Whether an image is one run of pixels, as the rows of a GEMM's matrix: no halo, no gap between
- * rows, one image at a time. */
+ * rows. */
 static inline bool tensor_is_matrix(const struct tensor *tensor)
 {
-    return tensor->type == TENSOR_F32 && tensor->halo_px == 0 && tensor->interleave == 1 &&
+    return tensor->type == TENSOR_F32 && tensor->halo_px == 0 &&
            tensor->row_stride == tensor->width_px * tensor->pixel_stride &&
            tensor->image_stride % tensor->pixel_stride == 0;
 }
@@ -42,12 +49,41 @@ static inline size_t tensor_image_rows(const struct tensor *tensor)
     return tensor->image_stride / tensor->pixel_stride;
 }
 
-/* Element (image, y, 0, 0) of a float tensor that is not interleaved. */
+/* Element (image, y, x, 0) of a tensor of any type. */
+static inline uint8_t *tensor_pixel(const struct tensor *tensor, uint8_t *const *buffers,
+                                    size_t image, size_t y, size_t x)
+{
+    return buffers[tensor->buffer] + tensor->offset_bytes +
+           (image * tensor->image_stride + y * tensor->row_stride + x * tensor->pixel_stride) *
+               tensor_element_bytes(tensor->type);
+}
+
+/* Element (image, y, 0, 0) of a float32 tensor. */
 static inline float *tensor_row_f32(const struct tensor *tensor, uint8_t *const *buffers,
                                     size_t image, size_t y)
 {
-    float *origin = (float *)(void *)(buffers[tensor->buffer] + tensor->offset_bytes);
-    return origin + image * tensor->image_stride + y * tensor->row_stride;
+    return (float *)(void *)tensor_pixel(tensor, buffers, image, y, 0);
+}
+
+/* The real value of element `index` of a pixel of that tensor. */
+static inline float tensor_value(const struct tensor *tensor, const void *pixel, size_t index)
+{
+    if (tensor->type == TENSOR_F32)
+        return ((const float *)pixel)[index];
+    if (tensor->type == TENSOR_BF16)
+        return bfloat16_to_f32(((const uint16_t *)pixel)[index]);
+    return (float)((const uint8_t *)pixel)[index] * tensor->scale;
+}
+
+/* Whether two tensors take the same places of a buffer, so that one may be written over the other
+ * element by element. */
+static inline bool tensor_has_geometry_of(const struct tensor *tensor, const struct tensor *other)
+{
+    return tensor->type == other->type && tensor->height_px == other->height_px &&
+           tensor->width_px == other->width_px && tensor->channels == other->channels &&
+           tensor->halo_px == other->halo_px && tensor->pixel_stride == other->pixel_stride &&
+           tensor->row_stride == other->row_stride && tensor->image_stride == other->image_stride &&
+           tensor->offset_bytes == other->offset_bytes;
 }
 
 /* Zeroes the padding behind an image's last row, as the step that writes the tensor must. */
@@ -56,8 +92,8 @@ static inline void tensor_clear_padding(const struct tensor *tensor, uint8_t *co
 {
     size_t used = tensor->height_px * tensor->row_stride;
     if (tensor->halo_px == 0)
-        memset(tensor_row_f32(tensor, buffers, image, tensor->height_px), 0,
-               (tensor->image_stride - used) * sizeof(float));
+        memset(tensor_pixel(tensor, buffers, image, tensor->height_px, 0), 0,
+               (tensor->image_stride - used) * tensor_element_bytes(tensor->type));
 }
 
 #endif

@@ -17,6 +17,8 @@ struct engine {
     struct plan plan;
     uint32_t input_px;
     bool is_locked; /* page-lock what runs it, too */
+    enum step_arithmetic arithmetic;
+    const struct quantization *quantization;
 };
 
 struct engine_scratch {
@@ -35,14 +37,47 @@ struct engine_scratch {
     const struct step_slot *slots;
 };
 
+static const char *const precisions[] = {
+    [STEP_FLOAT32] = "float32", [STEP_BF16] = "bf16", [STEP_INT8] = "int8"};
+
+static enum status choose_arithmetic(const struct engine_options *options,
+                                     const struct kernel_set *set,
+                                     enum step_arithmetic *ret_arithmetic, struct error *error)
+{
+    if (!options->precision || strcmp(options->precision, "auto") == 0) {
+        *ret_arithmetic = set->preferred_arithmetic;
+        return STATUS_OK;
+    }
+    for (size_t i = 0; i < sizeof precisions / sizeof *precisions; i++) {
+        if (strcmp(options->precision, precisions[i]) != 0)
+            continue;
+        if (i == STEP_INT8 && !options->quantization)
+            return error_set(
+                error, STATUS_UNSUPPORTED,
+                "int8 needs a calibrated model; make one with classifyd quantize MODEL "
+                "--images DIR");
+        *ret_arithmetic = (enum step_arithmetic)i;
+        return STATUS_OK;
+    }
+    return error_set(error, STATUS_BAD_REQUEST,
+                     "no precision '%s'; there are auto, float32, bf16 and int8",
+                     options->precision);
+}
+
 enum status engine_create(const struct graph *graph, const struct engine_options *options,
                           struct engine **ret_engine, struct error *error)
 {
     const struct kernel_set *set;
     enum status status = kernels_choose(options->kernels, &set, error);
+    enum step_arithmetic arithmetic = STEP_FLOAT32;
+    if (status == STATUS_OK)
+        status = choose_arithmetic(options, set, &arithmetic, error);
     if (status != STATUS_OK)
         return status;
+    bool is_int8 = arithmetic == STEP_INT8;
     struct plan_options plan_options = {.input_px = options->input_px,
+                                        .arithmetic = arithmetic,
+                                        .quantization = is_int8 ? options->quantization : NULL,
                                         .lock_memory = options->lock_memory,
                                         .images_per_pass = options->images_per_pass};
     memcpy(plan_options.mean, options->mean, sizeof plan_options.mean);
@@ -52,6 +87,8 @@ enum status engine_create(const struct graph *graph, const struct engine_options
         return error_set(error, STATUS_NO_MEMORY, "no memory for an engine");
     engine->input_px = options->input_px;
     engine->is_locked = options->lock_memory;
+    engine->arithmetic = arithmetic;
+    engine->quantization = plan_options.quantization;
     status = plan_init(graph, set, &plan_options, &engine->plan, error);
     if (status != STATUS_OK) {
         free(engine);
@@ -103,6 +140,16 @@ size_t engine_slot_bytes(const struct engine *engine, enum tensor_type type)
 const struct kernel_set *engine_kernel_set(const struct engine *engine)
 {
     return engine->plan.set;
+}
+
+const char *engine_precision(const struct engine *engine)
+{
+    return precisions[engine->arithmetic];
+}
+
+const struct quantization *engine_quantization(const struct engine *engine)
+{
+    return engine->quantization;
 }
 
 const struct plan *engine_plan(const struct engine *engine)
@@ -243,9 +290,7 @@ static void run_step(struct walk *walk, const struct step *step, size_t first_im
     if (!observer->step_done)
         return;
     if (walk->member == 0)
-        observer->step_done(observer->user, step,
-                            tensor_row_f32(step->output, scratch->buffers, first_image, 0), images,
-                            clock_now_us() - start_us);
+        observer->step_done(observer->user, &run, clock_now_us() - start_us);
     team_barrier(walk->team);
 }
 

@@ -13,8 +13,12 @@
 struct engine_options {
     uint32_t input_px;     /* the square that a slot holds */
     float mean[3], std[3]; /* RGB, of values scaled to 0..1 */
-    const char *kernels;   /* "auto", "generic", "blas"; NULL is "auto" */
-    bool lock_memory;      /* try to keep weights and activations in RAM */
+    const char *kernels;   /* "auto" or a set's name (kernels_choose); NULL is "auto" */
+    const char *precision; /* "float32", "bf16", "int8"; "auto" or NULL: what is fastest here
+                              without a calibration */
+    const struct quantization
+        *quantization; /* "int8" needs it; borrowed, must outlive the engine */
+    bool lock_memory;  /* try to keep weights and activations in RAM */
     uint32_t
         images_per_pass; /* images that go through the first segment together; 0: the whole batch */
 };
@@ -33,19 +37,19 @@ struct engine_outputs {
     float *feature_map; /* [k, h, w, features] NHWC dense, the last stage's output */
 };
 
-/* Called before each step of a run, with its inputs, and after it, with the whole batch's output;
- * each may be NULL. For checks, tests and profiles. Runs on the caller's thread while the team
- * waits. The inputs are still there after the step, but for a residual that is the output, too. */
+/* Called before each pass of a step, with its inputs, and after it, with its output; each may be
+ * NULL. For checks, tests and profiles. Runs on the caller's thread while the team waits. The
+ * inputs are still there after the step, but for a residual that the output is written over. */
 struct engine_observer {
-    void (*step_done)(void *user, const struct step *step, const float *first_image, size_t images,
-                      uint64_t elapsed_us);
+    void (*step_done)(void *user, const struct step_run *run, uint64_t elapsed_us);
     void *user;
     void (*step_start)(void *user, const struct step_run *run);
 };
 
 /* Folds BatchNorm (in double), lays out the plan, packs the weights. Copies what it needs: graph
  * and weights may go afterwards. Fails with STATUS_BAD_MODEL, STATUS_BAD_REQUEST (unknown kernel
- * set, or one that this CPU cannot run), STATUS_NO_MEMORY. Any thread. Returns owned. */
+ * set or precision), STATUS_UNSUPPORTED (a set that this CPU cannot run, int8 without a
+ * quantization), STATUS_NO_MEMORY. Any thread. Returns owned. */
 MUST_CHECK enum status engine_create(const struct graph *graph,
                                      const struct engine_options *options,
                                      struct engine **ret_engine, struct error *error);
@@ -59,6 +63,9 @@ uint32_t engine_input_px(const struct engine *engine);
 bool engine_is_locked(const struct engine *engine);
 size_t engine_slot_bytes(const struct engine *engine, enum tensor_type type); /* slack included */
 const struct kernel_set *engine_kernel_set(const struct engine *engine);
+const char *engine_precision(const struct engine *engine); /* "float32", "bf16" or "int8" */
+/* As given to engine_create; NULL where it runs without. */
+const struct quantization *engine_quantization(const struct engine *engine);
 const struct plan *engine_plan(const struct engine *engine); /* borrowed; what runs, step by step */
 
 /* Bytes of weights, and how many of them are page-locked. */

@@ -6,6 +6,7 @@
 
 #include "model/base/alloc.h"
 #include "model/net/plan_pack.h"
+#include "model/net/plan_place.h"
 
 /* A plan in the making: which tensor each layer writes. */
 struct builder {
@@ -14,6 +15,7 @@ struct builder {
     struct plan *plan;
     struct tensor *
         *layer_tensor; /* [layer_count]; NULL for a projection, which is no step of its own */
+    enum tensor_type *layer_type; /* [layer_count]: of its output */
     struct error *error;
 };
 
@@ -41,39 +43,76 @@ static bool is_projection(const struct graph *graph, size_t index)
            !layer->has_relu && added == 1 && read == 0;
 }
 
-static bool is_read_after(const struct graph *graph, int tensor_layer, size_t index)
+/* Activations have the type that the arithmetic reads; what only the pooling reads stays float32.
+ */
+static void choose_types(struct builder *builder)
 {
-    for (size_t i = index + 1; i < graph->layer_count; i++)
-        if (graph->layers[i].input == tensor_layer || graph->layers[i].residual == tensor_layer)
-            return true;
-    return false;
+    static const enum tensor_type types[] = {
+        [STEP_FLOAT32] = TENSOR_F32, [STEP_BF16] = TENSOR_BF16, [STEP_INT8] = TENSOR_U8};
+    const struct graph *graph = builder->graph;
+    for (size_t i = 0; i < graph->layer_count; i++) {
+        bool is_vector =
+            graph->layers[i].op == GRAPH_AVERAGE_POOL || graph->layers[i].op == GRAPH_LINEAR;
+        bool is_pooled = false;
+        for (size_t k = i + 1; k < graph->layer_count; k++)
+            is_pooled = is_pooled || (graph->layers[k].op == GRAPH_AVERAGE_POOL &&
+                                      graph->layers[k].input == (int)i);
+        builder->layer_type[i] =
+            is_vector || is_pooled ? TENSOR_F32 : types[builder->options->arithmetic];
+    }
 }
 
-/* A float tensor laid out as the set wants it; a vector (`is_vector`) is never a GEMM's matrix. */
-static struct tensor *add_tensor(struct builder *builder, uint32_t side_px, uint32_t channels,
-                                 bool is_vector)
+/* Zeros that the convolutions which read layer `index` want around it. */
+static uint32_t halo_of(const struct builder *builder, size_t index)
+{
+    const struct graph *graph = builder->graph;
+    uint32_t halo = 0;
+    for (size_t i = 0; i < graph->layer_count && builder->plan->set->layout.has_halo; i++)
+        if (graph->layers[i].op == GRAPH_CONV && graph->layers[i].input == (int)index &&
+            graph->layers[i].pad_px > halo)
+            halo = graph->layers[i].pad_px;
+    return halo;
+}
+
+/* Elements from one pixel to the next. */
+static size_t pixel_stride(const struct kernel_layout *layout, uint32_t channels,
+                           enum tensor_type type)
+{
+    size_t multiple = layout->pixel_multiple_bytes, element = tensor_element_bytes(type);
+    if (multiple == 0)
+        return channels;
+    size_t bytes = round_up(channels * element, multiple);
+    bool is_power_of_two = (bytes & (bytes - 1)) == 0;
+    if (is_power_of_two && bytes >= KERNELS_POWER_OF_TWO_BYTES)
+        bytes += multiple;
+    return bytes / element;
+}
+
+/* A tensor laid out as the set wants it; a vector (a side of one, behind the pooling) is dense. */
+static struct tensor *add_tensor(struct builder *builder, size_t index, uint32_t side_px)
 {
     struct plan *plan = builder->plan;
+    const struct graph_layer *layer = &builder->graph->layers[index];
     const struct kernel_layout *layout = &plan->set->layout;
-    size_t halo = is_vector ? 0 : layout->halo_px, interleave = is_vector ? 1 : layout->interleave;
-    bool is_power_of_two = (channels & (channels - 1)) == 0;
-    size_t pixel_stride =
-        channels * interleave + (is_power_of_two && !is_vector ? layout->pixel_padding : 0);
+    bool is_vector = layer->op == GRAPH_AVERAGE_POOL || layer->op == GRAPH_LINEAR;
+    enum tensor_type type = builder->layer_type[index];
+    size_t halo = is_vector ? 0 : halo_of(builder, index);
+    size_t stride =
+        is_vector ? layer->out_channels : pixel_stride(layout, layer->out_channels, type);
     size_t row_px = side_px + 2 * halo;
     size_t pixels = round_up(row_px * row_px, is_vector ? 1 : layout->image_pixel_multiple);
     struct tensor *tensor = &plan->tensors[plan->tensor_count++];
-    *tensor =
-        (struct tensor){.type = TENSOR_F32,
-                        .height_px = side_px,
-                        .width_px = side_px,
-                        .channels = channels,
-                        .halo_px = (uint32_t)halo,
-                        .interleave = (uint32_t)interleave,
-                        .scale = 1.0f,
-                        .pixel_stride = pixel_stride,
-                        .row_stride = row_px * pixel_stride,
-                        .image_stride = pixels * pixel_stride,
-                        .offset_bytes = (halo * row_px + halo) * pixel_stride * sizeof(float)};
+    *tensor = (struct tensor){
+        .type = type,
+        .height_px = side_px,
+        .width_px = side_px,
+        .channels = layer->out_channels,
+        .halo_px = (uint32_t)halo,
+        .scale = 1.0f,
+        .pixel_stride = stride,
+        .row_stride = row_px * stride,
+        .image_stride = round_up(pixels * stride, PLAN_ALIGNMENT / tensor_element_bytes(type)),
+        .offset_bytes = (halo * row_px + halo) * stride * tensor_element_bytes(type)};
     return tensor;
 }
 
@@ -85,7 +124,6 @@ static void add_slot_tensor(struct builder *builder)
                         .height_px = side,
                         .width_px = side,
                         .channels = 3,
-                        .interleave = 1,
                         .scale = 1.0f,
                         .pixel_stride = 3,
                         .row_stride = (size_t)side * 3,
@@ -111,20 +149,38 @@ static enum step_op step_op_of(const struct graph_layer *layer)
 static void connect(struct builder *builder, size_t index, uint32_t out_px, struct step *step)
 {
     const struct graph *graph = builder->graph;
-    const struct graph_layer *layer = &graph->layers[index];
-    int residual = layer->residual;
-    bool is_vector = layer->op == GRAPH_AVERAGE_POOL || layer->op == GRAPH_LINEAR;
+    int residual = graph->layers[index].residual;
     if (residual != GRAPH_NO_LAYER && is_projection(graph, (size_t)residual)) {
         step->projection = layer_input(builder, &graph->layers[residual]);
         step->projection_stride_px = graph->layers[residual].stride_px;
     } else if (residual != GRAPH_NO_LAYER) {
         step->residual = builder->layer_tensor[residual];
     }
-    if (step->residual && !is_read_after(graph, residual, index))
-        builder->layer_tensor[index] = builder->layer_tensor[residual];
-    else
-        builder->layer_tensor[index] = add_tensor(builder, out_px, layer->out_channels, is_vector);
+    builder->layer_tensor[index] = add_tensor(builder, index, out_px);
     step->output = builder->layer_tensor[index];
+}
+
+/* Takes the step's arithmetic and its output's scale from the quantization, where there is one. */
+static enum status quantize(struct builder *builder, struct step *step)
+{
+    struct tensor *output = builder->layer_tensor[step->layer];
+    bool is_conv = step->op == STEP_CONV || step->op == STEP_CONV_INPUT;
+    step->arithmetic = is_conv ? builder->options->arithmetic : STEP_FLOAT32;
+    if (step->op == STEP_MAX_POOL)
+        output->scale = step->input->scale;
+    if (step->arithmetic != STEP_INT8)
+        return STATUS_OK;
+    const struct quantization_layer *layer =
+        quantization_find(builder->options->quantization, step->name);
+    if (!layer || layer->channels != output->channels)
+        return error_set(builder->error, STATUS_BAD_MODEL,
+                         "the calibration is of another network: layer %s with %u channels is not "
+                         "among its layers; calibrate this one with classifyd quantize",
+                         step->name, output->channels);
+    step->arithmetic = layer->arithmetic;
+    if (output->type == TENSOR_U8)
+        output->scale = layer->output_scale;
+    return STATUS_OK;
 }
 
 static enum status add_step(struct builder *builder, size_t index)
@@ -149,6 +205,9 @@ static enum status add_step(struct builder *builder, size_t index)
     memcpy(step->mean, builder->options->mean, sizeof step->mean);
     memcpy(step->std, builder->options->std, sizeof step->std);
     connect(builder, index, out_px, step);
+    enum status status = quantize(builder, step);
+    if (status != STATUS_OK)
+        return status;
     step->kernel = kernels_for_step(builder->plan->set, step);
     step->scratch_bytes = step->kernel->scratch_bytes(step);
     step->packed_bytes = step->kernel->packed_bytes(step);
@@ -157,71 +216,11 @@ static enum status add_step(struct builder *builder, size_t index)
     return STATUS_OK;
 }
 
-static bool reads(const struct step *step, const struct tensor *tensor)
-{
-    return step->input == tensor || step->residual == tensor || step->projection == tensor;
-}
-
-static bool is_kept(const struct plan *plan, const struct tensor *tensor)
-{
-    return tensor == plan->feature_map || tensor == plan->pooled || tensor == plan->logits;
-}
-
-/* The last step that reads `tensor`; SIZE_MAX where it is kept, 0 where nobody reads it. */
-static size_t last_use(const struct plan *plan, const struct tensor *tensor)
-{
-    if (is_kept(plan, tensor))
-        return SIZE_MAX;
-    size_t step = plan->step_count - 1;
-    while (step > 0 && !reads(&plan->steps[step], tensor))
-        step--;
-    return step;
-}
-
-static bool is_placed(const struct plan *plan, const struct tensor *tensor, size_t step)
-{
-    for (size_t i = 0; i < step; i++)
-        if (plan->steps[i].output == tensor)
-            return true;
-    return false;
-}
-
-static size_t image_bytes(const struct tensor *tensor)
-{
-    return round_up(tensor->image_stride * sizeof(float), PLAN_ALIGNMENT);
-}
-
-/* Gives each tensor the first buffer that nobody needs any more; buffers grow to their largest
- * tenant. */
-static enum status place_tensors(struct builder *builder)
-{
-    struct plan *plan = builder->plan;
-    size_t busy_until[PLAN_MAX_BUFFERS] = {0}; /* the last step that reads the buffer's tenant */
-    for (size_t i = 0; i < plan->step_count; i++) {
-        struct tensor *output = builder->layer_tensor[plan->steps[i].layer];
-        if (is_placed(plan, output, i))
-            continue;
-        uint32_t buffer = 0;
-        while (buffer < plan->buffer_count && busy_until[buffer] >= i)
-            buffer++;
-        if (buffer == PLAN_MAX_BUFFERS)
-            return error_set(builder->error, STATUS_INTERNAL,
-                             "more than %d tensors alive at layer %s", PLAN_MAX_BUFFERS,
-                             plan->steps[i].name);
-        if (buffer == plan->buffer_count)
-            plan->buffer_count++;
-        output->buffer = buffer;
-        busy_until[buffer] = last_use(plan, output);
-        if (image_bytes(output) > plan->buffer_image_bytes[buffer])
-            plan->buffer_image_bytes[buffer] = image_bytes(output);
-    }
-    return STATUS_OK;
-}
-
 static enum status build(struct builder *builder)
 {
     const struct graph *graph = builder->graph;
     struct plan *plan = builder->plan;
+    choose_types(builder);
     add_slot_tensor(builder);
     for (size_t i = 0; i < graph->layer_count; i++) {
         enum status status = is_projection(graph, i) ? STATUS_OK : add_step(builder, i);
@@ -233,7 +232,7 @@ static enum status build(struct builder *builder)
     plan->feature_map = plan->steps[plan->step_count - 2].input;
     plan->root = (struct plan_segment){.step_count = plan->step_count,
                                        .images_per_pass = builder->options->images_per_pass};
-    return place_tensors(builder);
+    return plan_place(plan, builder->error);
 }
 
 enum status plan_init(const struct graph *graph, const struct kernel_set *set,
@@ -246,15 +245,17 @@ enum status plan_init(const struct graph *graph, const struct kernel_set *set,
     plan.tensors = calloc(graph->layer_count + 1, sizeof *plan.tensors);
     plan.steps = calloc(graph->layer_count, sizeof *plan.steps);
     builder.layer_tensor = calloc(graph->layer_count, sizeof *builder.layer_tensor);
+    builder.layer_type = calloc(graph->layer_count, sizeof *builder.layer_type);
     enum status status = STATUS_OK;
-    if (!plan.tensors || !plan.steps || !builder.layer_tensor)
+    if (!plan.tensors || !plan.steps || !builder.layer_tensor || !builder.layer_type)
         status = error_set(&why, STATUS_NO_MEMORY, "no memory for a plan of %zu layers",
                            graph->layer_count);
     if (status == STATUS_OK)
         status = build(&builder);
     if (status == STATUS_OK)
-        status = plan_pack(graph, options->lock_memory, &plan, &why);
+        status = plan_pack(graph, options, &plan, &why);
     free(builder.layer_tensor);
+    free(builder.layer_type);
     if (status != STATUS_OK) {
         plan_fini(&plan);
         return error_set(error, status, "%s", why.text);

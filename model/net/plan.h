@@ -9,8 +9,9 @@
 #include "model/base/region.h"
 #include "model/kernels/kernels.h"
 #include "model/net/graph.h"
+#include "model/net/quantization.h"
 
-enum { PLAN_MAX_BUFFERS = 16, PLAN_ALIGNMENT = 64 };
+enum { PLAN_MAX_BUFFERS = 48, PLAN_ALIGNMENT = 64 };
 
 /* Steps that a group of images goes through together before the next group does. Either children,
  * or the steps [first_step, first_step + step_count). */
@@ -42,7 +43,8 @@ struct plan {
     size_t step_count;
     struct plan_segment root;
     size_t buffer_count;
-    size_t buffer_image_bytes[PLAN_MAX_BUFFERS]; /* an image, a multiple of PLAN_ALIGNMENT */
+    size_t buffer_image_bytes[PLAN_MAX_BUFFERS]; /* an image, a multiple of PLAN_ALIGNMENT; zeroed
+                                                    before the first run */
     size_t scratch_bytes;                        /* a thread: the largest that a step wants */
     struct region packed; /* plan_packed_header, then each step's packed weights */
     const struct tensor *feature_map, *pooled, *logits;
@@ -50,14 +52,16 @@ struct plan {
 
 struct plan_options {
     uint32_t input_px;
+    enum step_arithmetic arithmetic;         /* of the convolutions; pooling and head are float32 */
+    const struct quantization *quantization; /* for STEP_INT8, else NULL */
     float mean[3], std[3];
     bool lock_memory;
     uint32_t images_per_pass;
 };
 
 /* Fails with STATUS_BAD_MODEL (weights that are not finite numbers, an input too small for the
- * network), STATUS_NO_MEMORY. Copies what it needs of the graph. `ret_plan` is filled and owned by
- * the caller. */
+ * network, a quantization of another network), STATUS_NO_MEMORY. Copies what it needs of the graph.
+ * `ret_plan` is filled and owned by the caller. */
 MUST_CHECK enum status plan_init(const struct graph *graph, const struct kernel_set *set,
                                  const struct plan_options *options, struct plan *ret_plan,
                                  struct error *error);

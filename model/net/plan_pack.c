@@ -31,8 +31,8 @@ static bool has_weights(const struct step *step)
     return step->packed_bytes > 0;
 }
 
-static enum status pack_step(const struct graph *graph, struct step *step, uint8_t *to,
-                             uint64_t *hash, struct error *error)
+static enum status pack_step(const struct graph *graph, const struct quantization *quantization,
+                             struct step *step, uint8_t *to, uint64_t *hash, struct error *error)
 {
     const struct graph_layer *layer = &graph->layers[step->layer];
     struct fold_step folded;
@@ -40,7 +40,8 @@ static enum status pack_step(const struct graph *graph, struct step *step, uint8
     if (status == STATUS_OK) {
         *hash = hash_step(*hash, layer, step->projection ? &graph->layers[layer->residual] : NULL,
                           &folded);
-        const struct step_weights weights = {folded.weight, folded.bias, folded.projection};
+        const float *scale = quantization_apply(quantization, step->name, folded.bias);
+        const struct step_weights weights = {folded.weight, folded.bias, folded.projection, scale};
         step->kernel->pack(step, &weights, to);
         step->packed = to;
     }
@@ -53,21 +54,21 @@ static size_t align(size_t bytes)
     return (bytes + PLAN_ALIGNMENT - 1) / PLAN_ALIGNMENT * PLAN_ALIGNMENT;
 }
 
-enum status plan_pack(const struct graph *graph, bool lock_memory, struct plan *plan,
-                      struct error *error)
+enum status plan_pack(const struct graph *graph, const struct plan_options *options,
+                      struct plan *plan, struct error *error)
 {
     size_t total = align(sizeof(struct plan_packed_header));
     for (size_t i = 0; i < plan->step_count; i++)
         if (!checked_add(total, align(plan->steps[i].packed_bytes), &total))
             return error_set(error, STATUS_BAD_MODEL, "the network is too large for this machine");
-    enum status status = region_init(total, lock_memory, &plan->packed, error);
+    enum status status = region_init(total, options->lock_memory, &plan->packed, error);
     uint8_t *to = plan->packed.data;
     uint64_t hash = 0xcbf29ce484222325u;
     size_t offset = align(sizeof(struct plan_packed_header));
     for (size_t i = 0; i < plan->step_count && status == STATUS_OK; i++) {
         struct step *step = &plan->steps[i];
         if (has_weights(step))
-            status = pack_step(graph, step, to + offset, &hash, error);
+            status = pack_step(graph, options->quantization, step, to + offset, &hash, error);
         offset += align(step->packed_bytes);
     }
     if (status != STATUS_OK)

@@ -6,7 +6,7 @@
 
 /* Fills plan->packed and each step's `packed`. The plan's steps are complete otherwise. Fails with
  * STATUS_BAD_MODEL, STATUS_NO_MEMORY. */
-MUST_CHECK enum status plan_pack(const struct graph *graph, bool lock_memory, struct plan *plan,
-                                 struct error *error);
+MUST_CHECK enum status plan_pack(const struct graph *graph, const struct plan_options *options,
+                                 struct plan *plan, struct error *error);
 
 #endif

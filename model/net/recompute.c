@@ -2,29 +2,45 @@
 
 #include <math.h>
 
-enum { RGB = 3 };
+#include "model/kernels/requantize.h"
 
 float recompute_element(const struct tensor *tensor, uint8_t *const *buffers,
                         struct recompute_place place)
 {
-    const float *origin =
-        (const float *)(const void *)(buffers[tensor->buffer] + tensor->offset_bytes);
-    return origin[place.image / tensor->interleave * tensor->image_stride +
-                  place.y * tensor->row_stride + place.x * tensor->pixel_stride +
-                  place.image % tensor->interleave * (tensor->pixel_stride / tensor->interleave) +
-                  place.channel];
+    const uint8_t *pixel = tensor_pixel(tensor, buffers, place.image, place.y, place.x);
+    return tensor_value(tensor, pixel, place.channel);
 }
 
-/* Of a batch slot, as the first step normalises it. */
+/* A pixel level once normalised, channel `c`. */
+static double normalised(const struct step *step, double level, size_t c)
+{
+    return (level / 255.0 - (double)step->mean[c]) / (double)step->std[c];
+}
+
+/* Of a batch slot, as the first step reads it. */
 static double slot_element(const struct step_run *run, struct recompute_place place)
 {
     const struct step *step = run->step;
     const struct step_slot *slot = &run->slots[place.image - run->first_image];
-    size_t index = ((size_t)place.y * step->input->width_px + place.x) * RGB + place.channel;
-    if (slot->type == TENSOR_F32)
-        return (double)((const float *)slot->data)[index];
-    double scaled = (double)((const uint8_t *)slot->data)[index] / 255.0;
-    return (scaled - (double)step->mean[place.channel]) / (double)step->std[place.channel];
+    size_t c = place.channel;
+    size_t index = ((size_t)place.y * step->input->width_px + place.x) * REQUANTIZE_RGB + c;
+    double value = slot->type == TENSOR_F32
+                       ? (double)((const float *)slot->data)[index]
+                       : normalised(step, (double)((const uint8_t *)slot->data)[index], c);
+    if (step->arithmetic == STEP_BF16)
+        return (double)bfloat16_to_f32(bfloat16_of_f32((float)value));
+    if (step->arithmetic == STEP_INT8 && slot->type == TENSOR_F32)
+        return normalised(step, (double)requantize_pixel(step, (float)value, c), c);
+    return value;
+}
+
+/* Of what lies outside the image. */
+static double padding_element(const struct step_run *run, size_t c)
+{
+    const struct step *step = run->step;
+    return step->op == STEP_CONV_INPUT && step->arithmetic == STEP_INT8
+               ? normalised(step, (double)requantize_pixel_padding(step, c), c)
+               : 0.0;
 }
 
 static double input_element(const struct step_run *run, struct recompute_place place)
@@ -63,11 +79,12 @@ static void add_taps(const struct step_run *run, const float *weight, struct rec
     for (uint32_t ky = 0; ky < step->kernel_px; ky++)
         for (uint32_t kx = 0; kx < step->kernel_px; kx++, weight += group_in) {
             struct recompute_place from = place;
-            if (!move_to_tap(step, ky, kx, &from))
-                continue;
+            bool is_inside = move_to_tap(step, ky, kx, &from);
             for (uint32_t c = 0; c < group_in; c++) {
                 from.channel = group * group_in + c;
-                add(sum, input_element(run, from) * (double)weight[c]);
+                double element =
+                    is_inside ? input_element(run, from) : padding_element(run, from.channel);
+                add(sum, element * (double)weight[c]);
             }
         }
 }
@@ -140,4 +157,45 @@ struct recompute_result recompute_output(const struct step_run *run,
     if (run->step->op == STEP_AVERAGE_POOL)
         return average_pool(run, place);
     return weighted_sum(run, weights, place, residual);
+}
+
+static float round_weight(const struct step *step, float weight, float input_scale,
+                          const float *scale)
+{
+    if (step->arithmetic == STEP_INT8)
+        return (float)requantize_weight(weight, input_scale, *scale) * *scale / input_scale;
+    return bfloat16_to_f32(bfloat16_of_f32(weight * input_scale)) / input_scale;
+}
+
+void recompute_round_weights(const struct step *step, const struct step_weights *weights,
+                             float *weight, float *projection)
+{
+    if (step->arithmetic == STEP_FLOAT32)
+        return;
+    bool is_input = step->op == STEP_CONV_INPUT;
+    size_t out = step->output->channels;
+    size_t taps = (size_t)step->kernel_px * step->kernel_px * step->input->channels / step->groups;
+    size_t extra = step->projection ? step->projection->channels : 0;
+    for (size_t o = 0; o < out; o++) {
+        const float *scale = weights->scale ? &weights->scale[o] : NULL;
+        for (size_t t = 0; t < taps; t++) {
+            float input_scale = is_input && step->arithmetic == STEP_INT8
+                                    ? requantize_pixel_scale(step, t % REQUANTIZE_RGB)
+                                    : step->input->scale;
+            weight[o * taps + t] = round_weight(step, weight[o * taps + t], input_scale, scale);
+        }
+        for (size_t c = 0; c < extra; c++)
+            projection[o * extra + c] =
+                round_weight(step, projection[o * extra + c], step->projection->scale, scale);
+    }
+}
+
+double recompute_rounding(const struct tensor *tensor, double value)
+{
+    if (tensor->type == TENSOR_F32)
+        return 0;
+    if (tensor->type == TENSOR_BF16)
+        return fabs(value) / 256;
+    double scale = (double)tensor->scale, largest = REQUANTIZE_LEVEL_MAX * scale;
+    return value > largest ? value - largest + scale / 2 : scale * 0.501;
 }

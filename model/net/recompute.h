@@ -16,7 +16,7 @@ struct recompute_result {
     double magnitude; /* the sum of the terms' absolute values, which bounds what rounding can do */
 };
 
-/* A float tensor's element. Any thread. */
+/* A tensor's element, as a real value. Any thread. */
 float recompute_element(const struct tensor *tensor, uint8_t *const *buffers,
                         struct recompute_place place);
 
@@ -26,5 +26,14 @@ float recompute_element(const struct tensor *tensor, uint8_t *const *buffers,
 struct recompute_result recompute_output(const struct step_run *run,
                                          const struct step_weights *weights,
                                          struct recompute_place place, float residual);
+
+/* Replaces the folded weights by what the step's arithmetic makes of them: bfloat16's nearest, or
+ * whole steps of the channel's scale. `weights` is what the kernel packed; `weight` and
+ * `projection` (may be NULL) are its arrays. */
+void recompute_round_weights(const struct step *step, const struct step_weights *weights,
+                             float *weight, float *projection);
+
+/* How far rounding to the tensor's type may move `value`. */
+double recompute_rounding(const struct tensor *tensor, double value);
 
 #endif

@@ -41,11 +41,11 @@ struct dump {
     const char *const *layers; /* ends with NULL */
 };
 
-static void dump_step(void *user, const struct step *step, const float *first_image, size_t images,
-                      uint64_t elapsed_us)
+static void dump_step(void *user, const struct step_run *run, uint64_t elapsed_us)
 {
     (void)elapsed_us;
     const struct dump *dump = user;
+    const struct step *step = run->step;
     const struct tensor *tensor = step->output;
     const char *const *layer = dump->layers;
     while (*layer && strcmp(*layer, step->name) != 0)
@@ -53,12 +53,15 @@ static void dump_step(void *user, const struct step *step, const float *first_im
     if (!*layer)
         return;
     FILE *file = open_output(dump->folder, step->name);
-    for (size_t i = 0; i < images; i++)
+    for (size_t i = 0; i < run->images; i++)
         for (size_t y = 0; y < tensor->height_px; y++)
             for (size_t x = 0; x < tensor->width_px; x++)
-                fwrite(first_image + i * tensor->image_stride + y * tensor->row_stride +
-                           x * tensor->pixel_stride,
-                       sizeof(float), tensor->channels, file);
+                for (size_t c = 0; c < tensor->channels; c++) {
+                    const uint8_t *pixel =
+                        tensor_pixel(tensor, run->buffers, run->first_image + i, y, x);
+                    float value = tensor_value(tensor, pixel, c);
+                    fwrite(&value, sizeof value, 1, file);
+                }
     fclose(file);
 }
 

@@ -164,7 +164,7 @@ static void linear_layers(void **state)
             weight[i] = cosf((float)i * 0.37f);
         for (size_t o = 0; o < out; o++)
             bias[o] = (float)o / 16.0f;
-        const struct step_weights weights = {weight, bias, NULL};
+        const struct step_weights weights = {weight, bias, NULL, NULL};
         run(&fixture, &weights, 0, IMAGES);
         for (size_t image = 0; image < IMAGES; image++)
             for (size_t o = 0; o < out; o++) {

@@ -13,7 +13,6 @@ static inline struct tensor matrix_tensor(uint32_t side_px, uint32_t channels, u
                            .height_px = side_px,
                            .width_px = side_px,
                            .channels = channels,
-                           .interleave = 1,
                            .scale = 1.0f,
                            .pixel_stride = channels,
                            .row_stride = (size_t)side_px * channels,

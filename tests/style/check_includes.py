@@ -17,7 +17,9 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(?:"([^"]+)"|<([^>]+)>)', re.M
 # others are zones.
 # As the table itself has no cycle (test_checks.py), neither have the folders.
 MODEL_LEAF = ["model/base"]
-KERNEL_FACE = ["model/kernels/kernels.h", "model/kernels/tensor.h"]
+KERNEL_FACE = ["model/kernels/kernels.h", "model/kernels/tensor.h", "model/kernels/requantize.h"]
+# What kernels of several instruction sets share.
+KERNEL_SHARED = ["model/kernels/cpu.h", "model/kernels/direct_conv.h"]
 SERVER_LEAVES = ["server/answer", "server/blob", "server/budget", "server/config", "server/document",
                  "server/fetch", "server/log", "server/metrics", "server/notify", "server/problem"]
 MODEL_FACES = ["model/model", "model/base", "model/image", "model/net", "model/catalogue",
@@ -28,7 +30,7 @@ ALLOWED = {
     "model/catalogue": MODEL_LEAF,
     "model/batch": MODEL_LEAF,
     "model/kernels": MODEL_LEAF + ["model/kernels/<isa>"],
-    "model/kernels/<isa>": MODEL_LEAF + KERNEL_FACE + ["model/kernels/cpu.h"],
+    "model/kernels/<isa>": MODEL_LEAF + KERNEL_FACE + KERNEL_SHARED,
     "model/net": MODEL_LEAF + KERNEL_FACE,
     "model/model": MODEL_FACES,
     "server/document": MODEL_FACES,

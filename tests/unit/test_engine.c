@@ -120,15 +120,14 @@ struct seen {
     const struct step *last;
 };
 
-static void count_step(void *user, const struct step *step, const float *first_image, size_t images,
-                       uint64_t elapsed_us)
+static void count_step(void *user, const struct step_run *run, uint64_t elapsed_us)
 {
     (void)elapsed_us;
     struct seen *seen = user;
-    assert_non_null(first_image);
-    assert_int_equal(images, 2);
+    assert_non_null(run->buffers);
+    assert_int_equal(run->images, 2);
     seen->steps++;
-    seen->last = step;
+    seen->last = run->step;
 }
 
 static void the_observer_sees_every_step(void **state)

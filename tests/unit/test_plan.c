@@ -65,7 +65,7 @@ static void shortcuts_are_part_of_the_last_convolution(void **state)
     /* An identity is added in place: nobody reads it afterwards. */
     step = step_named(&fixture.plan, "layer1.1.conv3");
     assert_non_null(step->residual);
-    assert_ptr_equal(step->residual, step->output);
+    assert_int_equal(step->residual->buffer, step->output->buffer);
     drop(&fixture);
 }
 
@@ -85,7 +85,11 @@ static void living_tensors_have_their_own_buffers(void **state)
                 assert_int_not_equal(step->output->buffer, step->input->buffer);
             if (step->projection)
                 assert_int_not_equal(step->output->buffer, step->projection->buffer);
-            if (step->residual && step->residual != step->output)
+            bool is_read_again = false;
+            for (size_t later = i + 1; later < plan->step_count; later++)
+                is_read_again = is_read_again || plan->steps[later].input == step->residual ||
+                                plan->steps[later].residual == step->residual;
+            if (step->residual && is_read_again)
                 assert_int_not_equal(step->output->buffer, step->residual->buffer);
             for (size_t later = i + 1; later < plan->step_count; later++) {
                 const struct step *reader = &plan->steps[later];

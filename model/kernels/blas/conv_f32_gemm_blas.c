@@ -88,7 +88,8 @@ static bool is_padded(const struct tensor *tensor)
 
 static bool supports(const struct step *step)
 {
-    if (step->op != STEP_CONV || !is_padded(step->input) || !is_padded(step->output) ||
+    if (step->op != STEP_CONV || step->arithmetic != STEP_FLOAT32 || !is_padded(step->input) ||
+        !is_padded(step->output) ||
         (step->projection && (!is_padded(step->projection) || step->groups > 1)) ||
         (step->residual && !is_padded(step->residual)))
         return false;
@@ -252,7 +253,7 @@ static void run_unit(const struct step_run *run, const struct gemm_cut *cut, siz
     };
     const float *bias = step->packed, *projection = bias + out;
     const float *weight = projection + out * projection_channels(step);
-    bool is_in_place = step->residual == step->output;
+    bool is_in_place = step->residual && step->residual->buffer == step->output->buffer;
     struct source own = own_source(step);
     multiply(&work, &own, step->groups > 1 ? unit.block * own.channels : 0,
              weight + first * taps(step), taps(step), is_in_place);

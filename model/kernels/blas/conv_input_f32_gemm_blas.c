@@ -23,8 +23,8 @@ static struct gemm_cut cut_of(const struct step *step)
 
 static bool supports(const struct step *step)
 {
-    if (step->op != STEP_CONV_INPUT || step->groups != 1 || step->residual || step->projection ||
-        !tensor_is_matrix(step->output))
+    if (step->op != STEP_CONV_INPUT || step->arithmetic != STEP_FLOAT32 || step->groups != 1 ||
+        step->residual || step->projection || !tensor_is_matrix(step->output))
         return false;
     struct gemm_cut cut = cut_of(step);
     return gemm_cut_is_steady(&cut);

@@ -32,8 +32,10 @@ static struct packed unpack(const struct step *step)
 
 static bool supports(const struct step *step)
 {
-    return step->op == STEP_CONV && step->input->interleave == 1 && step->output->interleave == 1 &&
-           step->input->type == TENSOR_F32 && step->output->type == TENSOR_F32;
+    return step->op == STEP_CONV && step->arithmetic == STEP_FLOAT32 &&
+           step->input->type == TENSOR_F32 && step->output->type == TENSOR_F32 &&
+           (!step->residual || step->residual->type == TENSOR_F32) &&
+           (!step->projection || step->projection->type == TENSOR_F32);
 }
 
 static size_t packed_bytes(const struct step *step)

@@ -5,7 +5,7 @@
 #include "model/kernels/kernels.h"
 
 /* STEP_CONV of any kernel, stride, padding and groups, with projection and residual. Reads and
- * writes any layout that is not interleaved. A unit is one output row of one image. */
+ * writes any layout. A unit is one output row of one image. */
 extern const struct kernel conv_f32_generic;
 
 #endif

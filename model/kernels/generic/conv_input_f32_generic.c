@@ -11,7 +11,7 @@ enum { RGB = 3 };
 
 static bool supports(const struct step *step)
 {
-    return step->op == STEP_CONV_INPUT && step->output->interleave == 1 &&
+    return step->op == STEP_CONV_INPUT && step->arithmetic == STEP_FLOAT32 &&
            step->output->type == TENSOR_F32 && step->groups == 1 && !step->residual &&
            !step->projection;
 }

@@ -15,8 +15,7 @@ enum {
 static bool supports(const struct step *step)
 {
     return step->op == STEP_LINEAR && step->input->type == TENSOR_F32 &&
-           step->output->type == TENSOR_F32 && step->input->interleave == 1 &&
-           step->output->interleave == 1;
+           step->output->type == TENSOR_F32;
 }
 
 static size_t packed_bytes(const struct step *step)

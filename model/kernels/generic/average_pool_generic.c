@@ -1,4 +1,4 @@
-#include "model/kernels/generic/average_pool_f32_generic.h"
+#include "model/kernels/generic/average_pool_generic.h"
 
 #include <assert.h>
 #include <string.h>
@@ -11,10 +11,9 @@ static size_t no_bytes(const struct step *step)
 
 static bool supports(const struct step *step)
 {
-    return step->op == STEP_AVERAGE_POOL && step->input->interleave == 1 &&
-           step->output->interleave == 1 && step->input->type == TENSOR_F32 &&
-           step->output->type == TENSOR_F32 && step->input->channels == step->output->channels &&
-           step->output->height_px == 1 && step->output->width_px == 1;
+    return step->op == STEP_AVERAGE_POOL && step->output->type == TENSOR_F32 &&
+           step->input->channels == step->output->channels && step->output->height_px == 1 &&
+           step->output->width_px == 1;
 }
 
 static size_t units(const struct step *step, size_t images)
@@ -33,18 +32,19 @@ static void run(const struct step_run *run, size_t first, size_t last, void *scr
         float *out = tensor_row_f32(run->step->output, run->buffers, image, 0);
         memset(out, 0, run->step->output->image_stride * sizeof *out);
         for (uint32_t y = 0; y < input->height_px; y++) {
-            const float *row = tensor_row_f32(input, run->buffers, image, y);
-            for (uint32_t x = 0; x < input->width_px; x++)
+            for (uint32_t x = 0; x < input->width_px; x++) {
+                const uint8_t *pixel = tensor_pixel(input, run->buffers, image, y, x);
                 for (size_t c = 0; c < input->channels; c++)
-                    out[c] += row[x * input->pixel_stride + c];
+                    out[c] += tensor_value(input, pixel, c);
+            }
         }
         for (size_t c = 0; c < input->channels; c++)
             out[c] /= pixels;
     }
 }
 
-const struct kernel average_pool_f32_generic = {
-    .name = "average_pool_f32_generic",
+const struct kernel average_pool_generic = {
+    .name = "average_pool_generic",
     .supports = supports,
     .packed_bytes = no_bytes,
     .pack = NULL,

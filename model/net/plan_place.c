@@ -1,0 +1,83 @@
+#include "model/net/plan_place.h"
+
+/* The buffers in the making. */
+struct places {
+    const struct plan *plan;
+    size_t busy_until[PLAN_MAX_BUFFERS]; /* the last step that reads the buffer's tenant */
+    const struct tensor *first_tenant[PLAN_MAX_BUFFERS];
+};
+
+static bool reads(const struct step *step, const struct tensor *tensor)
+{
+    return step->input == tensor || step->residual == tensor || step->projection == tensor;
+}
+
+static bool is_kept(const struct plan *plan, const struct tensor *tensor)
+{
+    return tensor == plan->feature_map || tensor == plan->pooled || tensor == plan->logits;
+}
+
+/* The last step that reads `tensor`; SIZE_MAX where it is kept, 0 where nobody reads it. */
+static size_t last_use(const struct plan *plan, const struct tensor *tensor)
+{
+    if (is_kept(plan, tensor))
+        return SIZE_MAX;
+    size_t step = plan->step_count - 1;
+    while (step > 0 && !reads(&plan->steps[step], tensor))
+        step--;
+    return step;
+}
+
+/* Whether `tensor` may live in the buffer: a halo must stay zero, so what has one shares with its
+ * like alone. */
+static bool fits(const struct places *places, uint32_t buffer, const struct tensor *tensor)
+{
+    const struct tensor *tenant = places->first_tenant[buffer];
+    return (tenant->halo_px == 0 && tensor->halo_px == 0) || tensor_has_geometry_of(tenant, tensor);
+}
+
+static uint32_t choose_buffer(const struct places *places, size_t step_index)
+{
+    const struct step *step = &places->plan->steps[step_index];
+    if (step->residual && tensor_has_geometry_of(step->residual, step->output) &&
+        places->busy_until[step->residual->buffer] == step_index)
+        return step->residual->buffer;
+    uint32_t buffer = 0;
+    while (buffer < places->plan->buffer_count &&
+           (places->busy_until[buffer] >= step_index || !fits(places, buffer, step->output)))
+        buffer++;
+    return buffer;
+}
+
+static size_t image_bytes(const struct tensor *tensor)
+{
+    size_t bytes = tensor->image_stride * tensor_element_bytes(tensor->type);
+    return (bytes + PLAN_ALIGNMENT - 1) / PLAN_ALIGNMENT * PLAN_ALIGNMENT;
+}
+
+static struct tensor *output_of(struct plan *plan, size_t step)
+{
+    return &plan->tensors[plan->steps[step].output - plan->tensors];
+}
+
+enum status plan_place(struct plan *plan, struct error *error)
+{
+    struct places places = {.plan = plan};
+    for (size_t i = 0; i < plan->step_count; i++) {
+        struct tensor *output = output_of(plan, i);
+        uint32_t buffer = choose_buffer(&places, i);
+        if (buffer == PLAN_MAX_BUFFERS)
+            return error_set(error, STATUS_INTERNAL,
+                             "more than %d buffers of tensors are needed at layer %s",
+                             PLAN_MAX_BUFFERS, plan->steps[i].name);
+        if (buffer == plan->buffer_count) {
+            plan->buffer_count++;
+            places.first_tenant[buffer] = output;
+        }
+        output->buffer = buffer;
+        places.busy_until[buffer] = last_use(plan, output);
+        if (image_bytes(output) > plan->buffer_image_bytes[buffer])
+            plan->buffer_image_bytes[buffer] = image_bytes(output);
+    }
+    return STATUS_OK;
+}

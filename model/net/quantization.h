@@ -1,0 +1,35 @@
+/* What calibration found out about a network: the arithmetic of each of its convolutions, the
+ * scales of their outputs and weights, and what it corrected their biases by. Immutable once made.
+ */
+#ifndef CLASSIFYD_MODEL_NET_QUANTIZATION_H
+#define CLASSIFYD_MODEL_NET_QUANTIZATION_H
+
+#include <stddef.h>
+
+#include "model/base/status.h"
+#include "model/kernels/kernels.h"
+
+struct quantization_layer {
+    char name[64];                   /* the graph layer's */
+    enum step_arithmetic arithmetic; /* STEP_INT8, or STEP_BF16 where int8 costs too much */
+    float output_scale;              /* real value of one step of its u8 output, > 0 */
+    size_t channels;
+    const float *scale; /* [channels]: step_weights.scale, all > 0; NULL for STEP_BF16 */
+    const float *bias;  /* [channels]: added to the folded bias; NULL: nothing */
+};
+
+struct quantization {
+    size_t layer_count;
+    struct quantization_layer *layers;
+};
+
+/* NULL where the layer is not among them. Any thread. */
+const struct quantization_layer *quantization_find(const struct quantization *quantization,
+                                                   const char *name);
+
+/* Adds to the folded `bias` of layer `name` what it is corrected by, and returns the layer's
+ * scales; NULL where there are none. `quantization` may be NULL. Any thread. */
+const float *quantization_apply(const struct quantization *quantization, const char *name,
+                                float *bias);
+
+#endif
