@@ -77,8 +77,7 @@ const char *model_weights(const struct model *model)
 
 const char *model_precision(const struct model *model)
 {
-    (void)model;
-    return "float32";
+    return engine_precision(model->engine);
 }
 
 const char *model_note(const struct model *model)

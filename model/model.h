@@ -44,7 +44,7 @@ void model_destroy(struct model *model);
 
 const char *model_name(const struct model *model);      /* "resnet50", "demo", or the file's name */
 const char *model_weights(const struct model *model);   /* "V2", "demo", "file", "seed 1" */
-const char *model_precision(const struct model *model); /* "float32" */
+const char *model_precision(const struct model *model); /* "float32", "bf16", "int8" */
 const char *model_note(const struct model *model);      /* a sentence for every answer, or NULL */
 const char *model_source(const struct model *model);    /* path, "embedded" or "random" */
 const struct recipe *model_recipe(const struct model *model);

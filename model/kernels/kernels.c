@@ -3,9 +3,29 @@
 #include <assert.h>
 #include <string.h>
 
+#include "model/kernels/avx512/avx512_set.h"
 #include "model/kernels/blas/blas_set.h"
 #include "model/kernels/blas/openblas.h"
+#include "model/kernels/cpu.h"
 #include "model/kernels/generic/generic_set.h"
+
+#if defined(__x86_64__)
+static enum status open_avx512(struct error *error)
+{
+    if (cpu_probe().has_avx512)
+        return STATUS_OK;
+    return error_set(error, STATUS_UNSUPPORTED,
+                     "this CPU (or the system it runs) has no AVX-512; try --kernels auto");
+}
+
+static const char *describe_avx512(void)
+{
+    struct cpu_features cpu = cpu_probe();
+    return cpu.has_avx512_bf16   ? "AVX-512 with VNNI and BF16"
+           : cpu.has_avx512_vnni ? "AVX-512 with VNNI"
+                                 : "AVX-512";
+}
+#endif
 
 /* Best first: "auto" takes the first that opens. */
 static const struct {
@@ -13,6 +33,9 @@ static const struct {
     enum status (*open)(struct error *error);
     const char *(*describe)(void);
 } sets[] = {
+#if defined(__x86_64__)
+    {&avx512_set, open_avx512, describe_avx512},
+#endif
     {&blas_set, openblas_open, openblas_description},
     {&generic_set, NULL, NULL},
 };
@@ -37,7 +60,7 @@ enum status kernels_choose(const char *name, const struct kernel_set **ret_set, 
             return open_set(i, ret_set, error);
     }
     return error_set(error, STATUS_BAD_REQUEST,
-                     "no kernel set '%s'; there are auto, blas and generic", name);
+                     "no kernel set '%s'; there are auto, avx512, blas and generic", name);
 }
 
 static const struct kernel *find_kernel(const struct kernel_set *set, const struct step *step)

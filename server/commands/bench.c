@@ -294,6 +294,7 @@ const struct command bench_command = {
              .min = 0, .max = 3600, .help = "how long to measure each; three runs at least"},
             COMMAND_OPTION_JSON("print a JSON document"),
             COMMAND_OPTION_KERNELS,
+            COMMAND_OPTION_PRECISION,
             COMMAND_OPTION_FOLDERS,
             COMMAND_OPTION_CATALOGUE,
             COMMAND_OPTION_END,

@@ -60,6 +60,14 @@ struct command_option {
                                                          .choices = command_kernel_sets,           \
                                                          .help = "the kernels that compute"        \
     }
+#define COMMAND_OPTION_PRECISION                                                                   \
+    {                                                                                              \
+        COMMAND_CHOICE, "precision", 0, COMMAND_HINT_NONE, .value = "P", .preset = "auto",         \
+                                                           .choices = command_precisions,          \
+                                                           .help = "the arithmetic of the "        \
+                                                                   "convolutions; int8 needs a "   \
+                                                                   "calibrated model"              \
+    }
 #define COMMAND_OPTION_NO_ORIENTATION                                                              \
     {                                                                                              \
         COMMAND_FLAG, "no-orientation", 0, COMMAND_HINT_NONE,                                      \
@@ -75,5 +83,6 @@ struct command_option {
     }
 
 extern const char *const command_kernel_sets[];
+extern const char *const command_precisions[];
 
 #endif

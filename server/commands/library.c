@@ -60,8 +60,9 @@ void library_fini(struct library *library)
 enum status library_load(const struct library *library, const struct command_call *call,
                          const char *name, struct model **ret_model, struct error *error)
 {
-    struct model_options options = {
-        .engine = {.kernels = command_text(call, "kernels"), .lock_memory = true}};
+    struct model_options options = {.engine = {.kernels = command_text(call, "kernels"),
+                                               .precision = command_text(call, "precision"),
+                                               .lock_memory = true}};
     return model_load(&library->view, name, &options, ret_model, error);
 }
 

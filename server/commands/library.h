@@ -24,8 +24,8 @@ MUST_CHECK enum status library_init(struct library *library, const struct comman
                                     struct error *error);
 void library_fini(struct library *library);
 
-/* Loads the model of that name with --kernels of `call`. Fails as model_load does. Returns owned;
- * the library must outlive it. */
+/* Loads the model of that name with --kernels and --precision of `call`. Fails as model_load does.
+ * Returns owned; the library must outlive it. */
 MUST_CHECK enum status library_load(const struct library *library, const struct command_call *call,
                                     const char *name, struct model **ret_model,
                                     struct error *error);

@@ -305,6 +305,7 @@ static enum status open_loader(struct serving *serving, struct error *error)
         .registry = serving->registry,
         .library = &serving->library.view,
         .model = {.engine = {.kernels = config->engine.kernels,
+                             .precision = config->engine.precision,
                              .lock_memory = config->engine.lock_memory}},
         .self_check = config->engine.self_check,
         .check_batch = (size_t)config->engine.max_batch,

@@ -52,6 +52,7 @@ struct config {
     struct {
         int64_t threads;            /* 0: the CPUs that may be used */
         const char *kernels;        /* "auto" */
+        const char *precision;      /* "auto" */
         int64_t max_batch;          /* 8 */
         int64_t max_queue_delay_us; /* 0 */
         bool lock_memory;           /* true: try */

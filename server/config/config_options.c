@@ -51,7 +51,8 @@
         .help = (help_text)                                                                        \
     }
 
-static const char *const kernel_sets[] = {"auto", "generic", "blas", NULL};
+static const char *const precisions[] = {"auto", "float32", "bf16", "int8", NULL};
+static const char *const kernel_sets[] = {"auto", "generic", "blas", "avx512", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"auto", "logfmt", "json", NULL};
 
@@ -104,6 +105,8 @@ static const struct config_option options[] = {
     INTEGER(engine.threads, "0", 0, MAX_THREADS, "",
             "threads that compute; 0: the CPUs that this process may use"),
     CHOICE(engine.kernels, "auto", kernel_sets, "the kernels that compute"),
+    CHOICE(engine.precision, "auto", precisions,
+           "the arithmetic of the convolutions; int8 needs calibrated models"),
     INTEGER(engine.max_batch, "8", 1, 256, "", "images that run together"),
     INTEGER(engine.max_queue_delay_us, "0", 0, 1000000, "us",
             "how long a batch that is not full waits for company"),

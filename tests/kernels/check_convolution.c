@@ -1,6 +1,7 @@
-/* The OpenBLAS convolutions against generic ones, step by step: random shapes with odd sizes,
- * strides, groups, projections and residuals; canaries around every output; padding that must be
- * zero; units in any order. */
+/* The convolutions of every kernel set that this machine can run against generic ones, step by
+ * step: random shapes with odd sizes, strides, groups, projections and residuals; float32 and
+ * bfloat16 within rounding, int8 to the last bit; canaries around every output; halos and padding
+ * that must stay zero; units in any order; one image alone and among others. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,11 +16,18 @@
 #include <string.h>
 
 #include "model/kernels/kernels.h"
-#include "tests/kernels/matrix_tensor.h"
 
-enum { CANARY_FLOATS = 64, MAX_IMAGES = 3, INPUT = 0, OUTPUT, RESIDUAL, PROJECTION, BUFFERS };
-
-static const float canary = -12345.5f;
+enum {
+    CANARY = 0xa5,
+    CANARY_BYTES = 256,
+    MAX_IMAGES = 3,
+    PROJECTION_CHANNELS = 24,
+    INPUT = 0,
+    OUTPUT,
+    RESIDUAL,
+    PROJECTION,
+    BUFFERS
+};
 
 /* A small generator of our own, so that a failing shape comes again. */
 static uint32_t draw(uint32_t *state, uint32_t below)
@@ -35,19 +43,22 @@ static float draw_value(uint32_t *state)
 
 struct shape {
     uint32_t in_px, in_channels, out_channels, kernel_px, stride_px, groups, images;
-    bool is_input, has_relu, has_residual, is_in_place, has_projection;
+    bool is_input, is_float_slot, has_relu, has_residual, is_in_place, has_projection;
+    enum step_arithmetic arithmetic;
+    bool is_float_output; /* as the last layer of a network */
+    bool is_extreme;      /* levels 0 and 255, weights of the largest size */
 };
 
 /* One step with its memory; each buffer has canaries on both sides. */
 struct fixture {
     struct step step;
     struct tensor tensors[BUFFERS];
-    float *memory[BUFFERS];
-    size_t floats[BUFFERS];
+    uint8_t *memory[BUFFERS];
+    size_t bytes[BUFFERS];
     uint8_t *buffers[BUFFERS];
     struct step_slot slots[MAX_IMAGES];
     uint8_t *pixels;
-    float *weight, *bias, *projection;
+    float *weight, *bias, *projection, *scale;
 };
 
 static void *allocate(size_t count, size_t size)
@@ -57,68 +68,170 @@ static void *allocate(size_t count, size_t size)
     return memory;
 }
 
-static float *random_floats(size_t count, uint32_t *state)
+static float *random_floats(size_t count, uint32_t *state, float factor)
 {
     float *values = allocate(count, sizeof *values);
     for (size_t i = 0; i < count; i++)
-        values[i] = draw_value(state);
+        values[i] = draw_value(state) * factor;
     return values;
 }
 
-/* Random pixels, zero padding, canaries before and behind. */
-static void fill_tensor(struct fixture *fixture, unsigned index, uint32_t *state)
+static size_t round_up(size_t value, size_t multiple)
 {
-    const struct tensor *tensor = &fixture->tensors[index];
-    fixture->floats[index] = MAX_IMAGES * tensor->image_stride;
-    fixture->memory[index] = allocate(fixture->floats[index] + 2 * CANARY_FLOATS, sizeof(float));
-    for (size_t i = 0; i < CANARY_FLOATS; i++)
-        fixture->memory[index][i] =
-            fixture->memory[index][CANARY_FLOATS + fixture->floats[index] + i] = canary;
-    fixture->buffers[index] = (uint8_t *)(fixture->memory[index] + CANARY_FLOATS);
-    for (size_t image = 0; image < MAX_IMAGES; image++)
-        for (uint32_t y = 0; y < tensor->height_px; y++)
-            for (size_t i = 0; i < tensor->row_stride; i++)
-                tensor_row_f32(tensor, fixture->buffers, image, y)[i] = draw_value(state);
+    return (value + multiple - 1) / multiple * multiple;
 }
 
-static void fixture_init(struct fixture *fixture, const struct shape *shape, uint32_t seed)
+/* As a plan lays it out for the set. */
+static struct tensor make_tensor(const struct kernel_layout *layout, enum tensor_type type,
+                                 uint32_t side_px, uint32_t channels, uint32_t halo_px,
+                                 uint32_t buffer)
 {
-    uint32_t state = seed;
-    *fixture = (struct fixture){0};
+    size_t element = tensor_element_bytes(type), halo = layout->has_halo ? halo_px : 0;
+    size_t stride = layout->pixel_multiple_bytes
+                        ? round_up(channels * element, layout->pixel_multiple_bytes) / element
+                        : channels;
+    size_t row_px = side_px + 2 * halo;
+    return (struct tensor){.type = type,
+                           .height_px = side_px,
+                           .width_px = side_px,
+                           .channels = channels,
+                           .halo_px = (uint32_t)halo,
+                           .scale = type == TENSOR_U8 ? 0.01f + 0.003f * (float)buffer : 1.0f,
+                           .pixel_stride = stride,
+                           .row_stride = row_px * stride,
+                           .image_stride =
+                               round_up(row_px * row_px, layout->image_pixel_multiple) * stride,
+                           .buffer = buffer,
+                           .offset_bytes = (halo * row_px + halo) * stride * element};
+}
+
+/* Random channels, rubbish in what lies behind a pixel's channels where that may be read. */
+static void fill_pixel(const struct tensor *tensor, uint8_t *pixel, bool is_extreme,
+                       uint32_t *state)
+{
+    for (size_t c = 0; c < tensor->pixel_stride; c++) {
+        float value = draw_value(state);
+        uint16_t half = c < tensor->channels ? bfloat16_of_f32(value) : 0x7fc0;
+        if (tensor->type == TENSOR_U8)
+            pixel[c] = (uint8_t)(is_extreme ? 255 * draw(state, 2) : draw(state, 256));
+        else if (tensor->type == TENSOR_BF16)
+            memcpy(pixel + c * sizeof half, &half, sizeof half);
+        else
+            memcpy(pixel + c * sizeof value, &value, sizeof value);
+    }
+}
+
+static void fill_tensor(struct fixture *fixture, unsigned index, bool is_extreme, uint32_t *state)
+{
+    const struct tensor *tensor = &fixture->tensors[index];
+    fixture->bytes[index] = MAX_IMAGES * tensor->image_stride * tensor_element_bytes(tensor->type);
+    fixture->memory[index] =
+        aligned_alloc(64, round_up(fixture->bytes[index], 64) + 2 * CANARY_BYTES);
+    assert_non_null(fixture->memory[index]);
+    fixture->buffers[index] = fixture->memory[index] + CANARY_BYTES;
+    memset(fixture->memory[index], CANARY, CANARY_BYTES);
+    memset(fixture->buffers[index], 0, fixture->bytes[index]);
+    memset(fixture->buffers[index] + fixture->bytes[index], CANARY, CANARY_BYTES);
+    for (size_t image = 0; image < MAX_IMAGES; image++)
+        for (uint32_t y = 0; y < tensor->height_px; y++)
+            for (uint32_t x = 0; x < tensor->width_px; x++)
+                fill_pixel(tensor, tensor_pixel(tensor, fixture->buffers, image, y, x), is_extreme,
+                           state);
+}
+
+static void make_tensors(struct fixture *fixture, const struct kernel_layout *layout,
+                         const struct shape *shape)
+{
+    static const enum tensor_type types[] = {
+        [STEP_FLOAT32] = TENSOR_F32, [STEP_BF16] = TENSOR_BF16, [STEP_INT8] = TENSOR_U8};
+    enum tensor_type type = types[shape->arithmetic];
     uint32_t pad_px = shape->kernel_px / 2;
     uint32_t out_px = (shape->in_px + 2 * pad_px - shape->kernel_px) / shape->stride_px + 1;
-    fixture->tensors[INPUT] = matrix_tensor(shape->in_px, shape->in_channels, INPUT);
-    fixture->tensors[OUTPUT] = matrix_tensor(out_px, shape->out_channels, OUTPUT);
-    fixture->tensors[RESIDUAL] = matrix_tensor(out_px, shape->out_channels, RESIDUAL);
-    fixture->tensors[PROJECTION] = matrix_tensor(out_px * 2, 24, PROJECTION);
-    for (unsigned i = 0; i < BUFFERS; i++)
-        fill_tensor(fixture, i, &state);
-    size_t taps = (size_t)shape->kernel_px * shape->kernel_px * shape->in_channels / shape->groups;
-    fixture->weight = random_floats(shape->out_channels * taps, &state);
-    fixture->bias = random_floats(shape->out_channels, &state);
-    fixture->projection = random_floats((size_t)shape->out_channels * 24, &state);
+    const struct kernel_layout plain = {.image_pixel_multiple = 1};
+    fixture->tensors[INPUT] =
+        shape->is_input
+            ? make_tensor(&plain, TENSOR_U8, shape->in_px, 3, 0, INPUT)
+            : make_tensor(layout, type, shape->in_px, shape->in_channels, pad_px, INPUT);
+    fixture->tensors[OUTPUT] = make_tensor(layout, shape->is_float_output ? TENSOR_F32 : type,
+                                           out_px, shape->out_channels, shape->images % 2, OUTPUT);
+    fixture->tensors[RESIDUAL] =
+        make_tensor(layout, type, out_px, shape->out_channels, 0, RESIDUAL);
+    fixture->tensors[PROJECTION] =
+        make_tensor(layout, type, out_px * 2, PROJECTION_CHANNELS, 0, PROJECTION);
+}
+
+static void make_step(struct fixture *fixture, const struct shape *shape)
+{
     fixture->step = (struct step){.op = shape->is_input ? STEP_CONV_INPUT : STEP_CONV,
+                                  .arithmetic = shape->arithmetic,
                                   .input = &fixture->tensors[INPUT],
                                   .output = &fixture->tensors[OUTPUT],
                                   .kernel_px = shape->kernel_px,
                                   .stride_px = shape->stride_px,
-                                  .pad_px = pad_px,
+                                  .pad_px = shape->kernel_px / 2,
                                   .groups = shape->groups,
                                   .has_relu = shape->has_relu,
                                   .mean = {0.485f, 0.456f, 0.406f},
                                   .std = {0.229f, 0.224f, 0.225f}};
+    bool is_in_place = shape->is_in_place && !shape->is_float_output;
     if (shape->has_residual)
-        fixture->step.residual = &fixture->tensors[shape->is_in_place ? OUTPUT : RESIDUAL];
+        fixture->step.residual = &fixture->tensors[is_in_place ? OUTPUT : RESIDUAL];
     if (shape->has_projection) {
         fixture->step.projection = &fixture->tensors[PROJECTION];
         fixture->step.projection_stride_px = 2;
     }
+}
+
+/* The smallest scale that holds each channel's weights; `taps` before the projection's. */
+static void make_scales(struct fixture *fixture, const struct shape *shape, size_t taps)
+{
+    fixture->scale = allocate(shape->out_channels, sizeof(float));
+    float input_scale = shape->is_input ? 1.0f / (255.0f * 0.224f) : fixture->tensors[INPUT].scale;
+    for (size_t o = 0; o < shape->out_channels; o++) {
+        float largest = 1e-6f;
+        for (size_t t = 0; t < taps; t++)
+            largest = fmaxf(largest, fabsf(fixture->weight[o * taps + t]) * input_scale);
+        for (size_t c = 0; c < PROJECTION_CHANNELS && shape->has_projection; c++)
+            largest = fmaxf(largest, fabsf(fixture->projection[o * PROJECTION_CHANNELS + c]) *
+                                         fixture->tensors[PROJECTION].scale);
+        /* Some channels are clipped. */
+        fixture->scale[o] = largest / (o % 5 == 0 ? 160.0f : 127.0f);
+    }
+}
+
+static void make_slots(struct fixture *fixture, const struct shape *shape, uint32_t *state)
+{
     size_t values = (size_t)shape->in_px * shape->in_px * 3;
-    fixture->pixels = allocate(values * MAX_IMAGES, 1);
+    size_t element = shape->is_float_slot ? sizeof(float) : 1;
+    fixture->pixels = allocate(values * MAX_IMAGES + 64, sizeof(float));
     for (size_t i = 0; i < values * MAX_IMAGES; i++)
-        fixture->pixels[i] = (uint8_t)draw(&state, 256);
+        if (shape->is_float_slot)
+            ((float *)(void *)fixture->pixels)[i] = 2.5f * draw_value(state);
+        else
+            fixture->pixels[i] = (uint8_t)draw(state, 256);
     for (size_t i = 0; i < MAX_IMAGES; i++)
-        fixture->slots[i] = (struct step_slot){TENSOR_U8, fixture->pixels + i * values};
+        fixture->slots[i] = (struct step_slot){shape->is_float_slot ? TENSOR_F32 : TENSOR_U8,
+                                               fixture->pixels + i * values * element};
+}
+
+static void fixture_init(struct fixture *fixture, const struct kernel_layout *layout,
+                         const struct shape *shape, uint32_t seed)
+{
+    uint32_t state = seed;
+    *fixture = (struct fixture){0};
+    make_tensors(fixture, layout, shape);
+    for (unsigned i = 0; i < BUFFERS; i++)
+        fill_tensor(fixture, i, shape->is_extreme, &state);
+    size_t taps = (size_t)shape->kernel_px * shape->kernel_px * shape->in_channels / shape->groups;
+    fixture->weight = random_floats(shape->out_channels * taps, &state, 1.0f);
+    for (size_t i = 0; i < shape->out_channels * taps && shape->is_extreme; i++)
+        fixture->weight[i] = fixture->weight[i] < 0 ? -1.0f : 1.0f;
+    fixture->bias = random_floats(shape->out_channels, &state, 1.0f);
+    fixture->projection =
+        random_floats((size_t)shape->out_channels * PROJECTION_CHANNELS, &state, 1.0f);
+    make_step(fixture, shape);
+    make_scales(fixture, shape, taps);
+    make_slots(fixture, shape, &state);
 }
 
 static void fixture_fini(struct fixture *fixture)
@@ -129,45 +242,112 @@ static void fixture_fini(struct fixture *fixture)
     free(fixture->weight);
     free(fixture->bias);
     free(fixture->projection);
+    free(fixture->scale);
 }
 
-/* Packs and runs; the last unit first, as a thread may. */
-static void run_with(struct fixture *fixture, const struct kernel *kernel, size_t images)
+/* Packs and runs images [first_image, first_image + images); the last unit first, as a thread may.
+ */
+static void run_with(struct fixture *fixture, const struct kernel *kernel, size_t first_image,
+                     size_t images)
 {
     struct step *step = &fixture->step;
     step->kernel = kernel;
     step->packed_bytes = kernel->packed_bytes(step);
-    void *packed = aligned_alloc(64, (step->packed_bytes + 63) / 64 * 64);
+    void *packed = aligned_alloc(64, round_up(step->packed_bytes, 64));
     size_t scratch_bytes = kernel->scratch_bytes(step);
-    uint8_t *scratch = allocate(scratch_bytes + sizeof canary, 1);
-    memcpy(scratch + scratch_bytes, &canary, sizeof canary);
-    assert_non_null(packed);
+    uint8_t *scratch = aligned_alloc(64, round_up(scratch_bytes + 1, 64));
+    assert_true(packed && scratch);
+    memset(scratch, 0x7f, scratch_bytes); /* whatever was there before */
+    scratch[scratch_bytes] = CANARY;
     const struct step_weights weights = {fixture->weight, fixture->bias,
-                                         step->projection ? fixture->projection : NULL, NULL};
+                                         step->projection ? fixture->projection : NULL,
+                                         fixture->scale};
     kernel->pack(step, &weights, packed);
     step->packed = packed;
-    const struct step_run run = {
-        .step = step, .buffers = fixture->buffers, .slots = fixture->slots, .images = images};
+    const struct step_run run = {.step = step,
+                                 .buffers = fixture->buffers,
+                                 .slots = fixture->slots + first_image,
+                                 .first_image = first_image,
+                                 .images = images};
     for (size_t unit = kernel->units(step, images); unit-- > 0;)
         kernel->run(&run, unit, unit + 1, scratch);
-    assert_memory_equal(scratch + scratch_bytes, &canary, sizeof canary);
+    assert_int_equal(scratch[scratch_bytes], CANARY);
     free(packed);
     free(scratch);
 }
 
-static void check_surroundings(const struct fixture *fixture, size_t images)
+/* Takes the image out of the output and says whether the rest of it is zero: halo and padding; what
+ * lies behind a pixel's channels is nobody's. */
+static void check_surroundings(struct fixture *fixture, size_t images)
 {
     const struct tensor *tensor = &fixture->tensors[OUTPUT];
-    const float *memory = fixture->memory[OUTPUT];
-    for (size_t i = 0; i < CANARY_FLOATS; i++)
-        if (memory[i] != canary || memory[CANARY_FLOATS + fixture->floats[OUTPUT] + i] != canary)
+    for (size_t i = 0; i < CANARY_BYTES; i++)
+        if (fixture->memory[OUTPUT][i] != CANARY ||
+            fixture->buffers[OUTPUT][fixture->bytes[OUTPUT] + i] != CANARY)
             fail_msg("wrote outside the output");
-    for (size_t image = 0; image < images; image++) {
-        const float *end = tensor_row_f32(tensor, fixture->buffers, image, tensor->height_px);
-        for (size_t i = 0; i < tensor->image_stride - tensor->height_px * tensor->row_stride; i++)
-            if (end[i] != 0.0f)
-                fail_msg("padding of image %zu is not zero", image);
-    }
+    uint8_t *copy = allocate(fixture->bytes[OUTPUT], 1);
+    uint8_t *buffers[BUFFERS] = {[OUTPUT] = copy};
+    memcpy(copy, fixture->buffers[OUTPUT], fixture->bytes[OUTPUT]);
+    for (size_t image = 0; image < images; image++)
+        for (uint32_t y = 0; y < tensor->height_px; y++)
+            memset(tensor_pixel(tensor, buffers, image, y, 0), 0,
+                   tensor->width_px * tensor->pixel_stride * tensor_element_bytes(tensor->type));
+    for (size_t i = 0; i < images * tensor->image_stride * tensor_element_bytes(tensor->type); i++)
+        if (copy[i] != 0)
+            fail_msg("wrote around the image");
+    free(copy);
+}
+
+static double output_at(const struct fixture *fixture, size_t image, uint32_t y, uint32_t x,
+                        size_t c)
+{
+    const struct tensor *tensor = &fixture->tensors[OUTPUT];
+    return (double)tensor_value(tensor, tensor_pixel(tensor, fixture->buffers, image, y, x), c);
+}
+
+/* The largest difference between images [0, images) of both, as a share of the largest value. */
+static double difference_of(const struct fixture *found, const struct fixture *expected,
+                            size_t images)
+{
+    const struct tensor *tensor = &found->tensors[OUTPUT];
+    double largest = 0, difference = 0;
+    for (size_t image = 0; image < images; image++)
+        for (uint32_t y = 0; y < tensor->height_px; y++)
+            for (uint32_t x = 0; x < tensor->width_px; x++)
+                for (size_t c = 0; c < tensor->channels; c++) {
+                    double b = output_at(expected, image, y, x, c);
+                    double apart = fabs(output_at(found, image, y, x, c) - b);
+                    largest = fmax(largest, fabs(b));
+                    difference = apart <= difference ? difference : apart; /* a NaN, too */
+                }
+    return largest > 0 ? difference / largest : difference;
+}
+
+static double tolerance_of(const struct shape *shape)
+{
+    if (shape->arithmetic == STEP_INT8)
+        return 0;
+    /* Two orders of summing n terms drift apart like a random walk of float32's rounding. */
+    double terms = (double)shape->kernel_px * shape->kernel_px * shape->in_channels / shape->groups;
+    double sums = fmax(1e-6, (double)FLT_EPSILON * sqrt(terms));
+    return shape->arithmetic == STEP_BF16 && !shape->is_float_output ? 1.0 / 128 : sums;
+}
+
+/* One image of the batch once more, alone, must have the same bits. */
+static void check_alone(const struct kernel_layout *layout, const struct fixture *together,
+                        const struct shape *shape, uint32_t seed, const struct kernel *kernel)
+{
+    struct fixture alone;
+    fixture_init(&alone, layout, shape, seed);
+    size_t image = shape->images - 1;
+    run_with(&alone, kernel, image, 1);
+    const struct tensor *tensor = &alone.tensors[OUTPUT];
+    for (uint32_t y = 0; y < tensor->height_px; y++)
+        for (uint32_t x = 0; x < tensor->width_px; x++)
+            assert_memory_equal(tensor_pixel(tensor, alone.buffers, image, y, x),
+                                tensor_pixel(tensor, together->buffers, image, y, x),
+                                tensor->channels * tensor_element_bytes(tensor->type));
+    fixture_fini(&alone);
 }
 
 /* False where the set leaves the shape to generic. */
@@ -175,39 +355,32 @@ static bool check_shape(const struct kernel_set *set, const struct kernel_set *g
                         const struct shape *shape, uint32_t seed)
 {
     struct fixture found, expected;
-    fixture_init(&found, shape, seed);
-    fixture_init(&expected, shape, seed);
+    fixture_init(&found, &set->layout, shape, seed);
+    fixture_init(&expected, &set->layout, shape, seed);
     const struct kernel *kernel = kernels_for_step(set, &found.step);
-    if (kernel == kernels_for_step(generic, &found.step)) {
-        fixture_fini(&found);
-        fixture_fini(&expected);
-        return false;
+    const struct kernel *reference = kernels_for_step(generic, &found.step);
+    if (kernel != reference) {
+        run_with(&found, kernel, 0, shape->images);
+        run_with(&expected, reference, 0, shape->images);
+        check_surroundings(&found, shape->images);
+        check_surroundings(&expected, shape->images);
+        double difference = difference_of(&found, &expected, shape->images);
+        if (!(difference <= tolerance_of(shape)))
+            fail_msg("%s, seed %u: %u px, %u to %u channels, kernel %u, stride %u, groups %u, "
+                     "%u images%s%s%s: off by %g of the largest",
+                     kernel->name, seed, shape->in_px, shape->in_channels, shape->out_channels,
+                     shape->kernel_px, shape->stride_px, shape->groups, shape->images,
+                     shape->has_projection ? ", projection" : "",
+                     shape->has_residual ? ", residual" : "",
+                     shape->is_float_output ? ", to float32" : "", difference);
+        check_alone(&set->layout, &found, shape, seed, kernel);
     }
-    run_with(&found, kernel, shape->images);
-    run_with(&expected, kernels_for_step(generic, &expected.step), shape->images);
-    check_surroundings(&found, shape->images);
-    check_surroundings(&expected, shape->images);
-    double largest = 0, difference = 0;
-    size_t count = shape->images * found.tensors[OUTPUT].image_stride;
-    for (size_t i = 0; i < count; i++) {
-        double a = (double)((float *)(void *)found.buffers[OUTPUT])[i];
-        double b = (double)((float *)(void *)expected.buffers[OUTPUT])[i];
-        largest = fmax(largest, fabs(b));
-        difference = fmax(difference, fabs(a - b));
-    }
-    /* Two orders of summing n terms drift apart like a random walk of float32's rounding. */
-    double terms = (double)shape->kernel_px * shape->kernel_px * shape->in_channels / shape->groups;
-    if (!(difference <= fmax(1e-6, (double)FLT_EPSILON * sqrt(terms)) * largest))
-        fail_msg("seed %u: %u px, %u to %u channels, kernel %u, stride %u, groups %u, %u images: "
-                 "off by %g of %g",
-                 seed, shape->in_px, shape->in_channels, shape->out_channels, shape->kernel_px,
-                 shape->stride_px, shape->groups, shape->images, difference, largest);
     fixture_fini(&found);
     fixture_fini(&expected);
-    return true;
+    return kernel != reference;
 }
 
-static struct shape draw_shape(uint32_t *state)
+static struct shape draw_shape(uint32_t *state, enum step_arithmetic arithmetic)
 {
     static const uint32_t groups[] = {1, 1, 1, 2, 8, 32};
     struct shape shape = {.groups = groups[draw(state, 6)],
@@ -217,40 +390,55 @@ static struct shape draw_shape(uint32_t *state)
                           .images = 1 + draw(state, MAX_IMAGES),
                           .has_relu = draw(state, 2),
                           .has_residual = draw(state, 2),
-                          .is_in_place = draw(state, 2)};
+                          .is_in_place = draw(state, 2),
+                          .arithmetic = arithmetic};
+    bool is_float32 = arithmetic == STEP_FLOAT32;
+    uint32_t widest = is_float32 ? 590 : 190; /* the generic kernels of the others are slow */
     shape.in_channels = shape.groups * (1 + draw(state, shape.groups > 2 ? 9 : 90));
-    shape.out_channels = shape.groups * (1 + draw(state, shape.groups > 2 ? 9 : 590));
+    shape.out_channels = shape.groups * (1 + draw(state, shape.groups > 2 ? 9 : widest));
+    if (!is_float32 && draw(state, 2)) { /* what whole K steps and panels of narrow groups want */
+        shape.in_channels = shape.groups * 4 * (1 + draw(state, shape.groups > 2 ? 3 : 20));
+        shape.in_px = 2 + 2 * draw(state, 7);
+    }
     shape.has_projection = shape.groups == 1 && draw(state, 2);
+    shape.is_float_output = !is_float32 && draw(state, 4) == 0;
+    shape.is_extreme = !is_float32 && draw(state, 4) == 0;
+    if (arithmetic == STEP_INT8 && !shape.is_float_output)
+        shape.has_relu = true; /* u8 holds nothing below zero */
     return shape;
 }
 
-static void open_sets(const struct kernel_set **ret_blas, const struct kernel_set **ret_generic)
+static const struct kernel_set *open_set(const char *name)
 {
+    const struct kernel_set *set = NULL;
     struct error error = {0};
-    if (kernels_choose("blas", ret_blas, &error) != STATUS_OK)
+    enum status status = kernels_choose(name, &set, &error);
+    if (status == STATUS_UNSUPPORTED) {
+        print_message("%s\n", error.text);
+        skip();
+    }
+    if (status != STATUS_OK)
         fail_msg("%s", error.text);
-    assert_int_equal(kernels_choose("generic", ret_generic, &error), STATUS_OK);
+    return set;
 }
 
-static void random_shapes_agree(void **state)
+/* The number of shapes, of `count` drawn, that the set takes on itself. */
+static unsigned check_random_shapes(const char *name, enum step_arithmetic arithmetic,
+                                    uint32_t count)
 {
-    (void)state;
-    const struct kernel_set *blas, *generic;
-    open_sets(&blas, &generic);
+    const struct kernel_set *set = open_set(name), *generic = open_set("generic");
     uint32_t draws = 7;
     unsigned supported = 0;
-    for (uint32_t i = 0; i < 300; i++) {
-        struct shape shape = draw_shape(&draws);
-        supported += check_shape(blas, generic, &shape, i + 1);
+    for (uint32_t i = 0; i < count; i++) {
+        struct shape shape = draw_shape(&draws, arithmetic);
+        supported += check_shape(set, generic, &shape, i + 1);
     }
-    assert_in_range(supported, 200, 300);
+    return supported;
 }
 
-static void first_layers_agree(void **state)
+static void check_first_layers(const char *name, enum step_arithmetic arithmetic)
 {
-    (void)state;
-    const struct kernel_set *blas, *generic;
-    open_sets(&blas, &generic);
+    const struct kernel_set *set = open_set(name), *generic = open_set("generic");
     for (uint32_t side = 8; side < 80; side += 7) {
         struct shape shape = {.in_px = side,
                               .in_channels = 3,
@@ -260,51 +448,92 @@ static void first_layers_agree(void **state)
                               .groups = 1,
                               .images = 1 + side % MAX_IMAGES,
                               .is_input = true,
-                              .has_relu = true};
-        assert_true(check_shape(blas, generic, &shape, side));
+                              .is_float_slot = side % 3 == 0,
+                              .has_relu = true,
+                              .arithmetic = arithmetic};
+        assert_true(check_shape(set, generic, &shape, side));
     }
 }
 
-/* The two layers whose cut has several strips and several blocks. */
-static void large_layers_agree(void **state)
+/* Layers whose cut has several strips and several blocks. */
+static void check_large_layers(const char *name, enum step_arithmetic arithmetic)
+{
+    const struct kernel_set *set = open_set(name), *generic = open_set("generic");
+    const struct shape shapes[] = {
+        {.in_px = 56, .in_channels = 64, .out_channels = 64, .stride_px = 1, .groups = 1},
+        {.in_px = 14, .in_channels = 256, .out_channels = 520, .stride_px = 1, .groups = 1},
+        {.in_px = 28, .in_channels = 128, .out_channels = 128, .stride_px = 2, .groups = 32},
+    };
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        struct shape shape = shapes[i];
+        shape.kernel_px = 3;
+        shape.images = 2 + i % 2;
+        shape.has_relu = true;
+        shape.arithmetic = arithmetic;
+        assert_true(check_shape(set, generic, &shape, (uint32_t)i + 1));
+    }
+}
+
+static bool has_feature(const char *name)
+{
+#if defined(__x86_64__)
+    bool is_there = strcmp(name, "vnni") == 0 ? __builtin_cpu_supports("avx512vnni")
+                                              : __builtin_cpu_supports("avx512bf16");
+    if (!is_there)
+        print_message("this CPU has no AVX-512 %s\n", name);
+    return is_there;
+#else
+    (void)name;
+    return false;
+#endif
+}
+
+static void blas_float32(void **state)
 {
     (void)state;
-    const struct kernel_set *blas, *generic;
-    open_sets(&blas, &generic);
-    const struct shape shapes[] = {
-        {.in_px = 56,
-         .in_channels = 64,
-         .out_channels = 64,
-         .kernel_px = 3,
-         .stride_px = 1,
-         .groups = 1,
-         .images = 2},
-        {.in_px = 14,
-         .in_channels = 256,
-         .out_channels = 520,
-         .kernel_px = 3,
-         .stride_px = 1,
-         .groups = 1,
-         .images = 3},
-        {.in_px = 28,
-         .in_channels = 128,
-         .out_channels = 128,
-         .kernel_px = 3,
-         .stride_px = 2,
-         .groups = 32,
-         .images = 3},
-    };
-    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-        assert_true(check_shape(blas, generic, &shapes[i], (uint32_t)i + 1));
+    assert_in_range(check_random_shapes("blas", STEP_FLOAT32, 300), 200, 300);
+    check_first_layers("blas", STEP_FLOAT32);
+    check_large_layers("blas", STEP_FLOAT32);
+}
+
+static void avx512_float32(void **state)
+{
+    (void)state;
+    assert_int_equal(check_random_shapes("avx512", STEP_FLOAT32, 300), 300);
+    check_first_layers("avx512", STEP_FLOAT32);
+    check_large_layers("avx512", STEP_FLOAT32);
+}
+
+static void avx512_bf16(void **state)
+{
+    (void)state;
+    (void)open_set("avx512");
+    if (!has_feature("bf16"))
+        skip();
+    assert_in_range(check_random_shapes("avx512", STEP_BF16, 150), 80, 150);
+    check_first_layers("avx512", STEP_BF16);
+    check_large_layers("avx512", STEP_BF16);
+}
+
+static void avx512_int8(void **state)
+{
+    (void)state;
+    (void)open_set("avx512");
+    if (!has_feature("vnni"))
+        skip();
+    assert_in_range(check_random_shapes("avx512", STEP_INT8, 150), 100, 150);
+    check_first_layers("avx512", STEP_INT8);
+    check_large_layers("avx512", STEP_INT8);
 }
 
 int main(void)
 {
     kernels_prepare_process();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_shapes_agree),
-        cmocka_unit_test(first_layers_agree),
-        cmocka_unit_test(large_layers_agree),
+        cmocka_unit_test(blas_float32),
+        cmocka_unit_test(avx512_float32),
+        cmocka_unit_test(avx512_bf16),
+        cmocka_unit_test(avx512_int8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,277 @@
+#include "model/kernels/direct_conv.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "model/kernels/direct_conv_pack.h"
+#include "model/kernels/requantize.h"
+
+enum {
+    STRIP_BYTES = 256 << 10, /* of input that a strip's pixels read: half of a small L2 */
+    LEAST_STRIP = 48,        /* pixels; a panel's weights are read once a strip */
+    LEAST_UNITS = 16,        /* a pass, where strips and panels allow */
+};
+
+static const enum tensor_type input_types[] = {
+    [STEP_FLOAT32] = TENSOR_F32, [STEP_BF16] = TENSOR_BF16, [STEP_INT8] = TENSOR_U8};
+
+static size_t taps_of(const struct step *step)
+{
+    return (size_t)step->kernel_px * step->kernel_px;
+}
+
+static struct direct_conv_layout layout_of(const struct direct_conv *conv, const struct step *step)
+{
+    struct direct_conv_layout layout = direct_conv_pack_layout(conv, step, taps_of(step), 0);
+    return direct_conv_pack_layout(conv, step, taps_of(step), layout.group_in);
+}
+
+/* Whether K steps may be read of it: whole steps of a pixel, of which only u8 may go into what lies
+ * behind the channels (weights of zero make nothing of it; they would make NaN of a NaN). */
+static bool is_readable(const struct direct_conv *conv, const struct tensor *tensor)
+{
+    size_t elements = direct_conv_pack_elements(conv);
+    size_t padded = (tensor->channels + elements - 1) / elements * elements;
+    return tensor->type == input_types[conv->arithmetic] &&
+           (padded == tensor->channels || tensor->type == TENSOR_U8) &&
+           padded <= tensor->pixel_stride;
+}
+
+/* The pairs of output and residual types that inner functions know. */
+static bool is_storable(const struct direct_conv *conv, const struct step *step)
+{
+    enum tensor_type output = step->output->type;
+    enum tensor_type residual = step->residual ? step->residual->type : output;
+    if (conv->arithmetic == STEP_FLOAT32)
+        return output == TENSOR_F32 && residual == TENSOR_F32;
+    if (conv->arithmetic == STEP_INT8)
+        return output != TENSOR_BF16 && (!step->residual || residual == TENSOR_U8);
+    return residual == output || (output == TENSOR_F32 && step->residual && residual != TENSOR_F32);
+}
+
+bool direct_conv_supports(const struct direct_conv *conv, const struct step *step)
+{
+    if (step->op != STEP_CONV || step->arithmetic != conv->arithmetic ||
+        !is_readable(conv, step->input) || step->input->halo_px < step->pad_px ||
+        !is_storable(conv, step) ||
+        (step->projection && (step->groups > 1 || !is_readable(conv, step->projection))))
+        return false;
+    struct direct_conv_layout layout = layout_of(conv, step);
+    /* A bfloat16 step of two channels must not reach into the next group, nor s8's of four. */
+    bool is_whole = step->groups == 1 || layout.group_in % direct_conv_pack_elements(conv) == 0;
+    return is_whole && taps_of(step) + 1 <= DIRECT_CONV_MAX_SEGMENTS;
+}
+
+size_t direct_conv_packed_bytes(const struct direct_conv *conv, const struct step *step)
+{
+    struct direct_conv_layout layout = layout_of(conv, step);
+    return direct_conv_pack_bytes(&layout);
+}
+
+/* The weights of one output channel, into channel `at` of its panel. */
+static void pack_channel(const struct direct_conv *conv, const struct direct_conv_layout *layout,
+                         const struct step *step, const struct step_weights *weights, size_t o,
+                         uint8_t *panel, size_t at)
+{
+    size_t elements = direct_conv_pack_elements(conv), taps = taps_of(step);
+    size_t in = step->input->channels / step->groups;
+    size_t group = o / (step->output->channels / step->groups);
+    size_t place = group % layout->merged * in; /* of the own group in the merged one */
+    float scale = direct_conv_pack_scale(conv, weights, o);
+    for (size_t t = 0; t < taps; t++)
+        for (size_t c = 0; c < in; c++)
+            direct_conv_pack_put(conv, layout, panel, at,
+                                 t * layout->tap_steps + (place + c) / elements,
+                                 (place + c) % elements, weights->weight[(o * taps + t) * in + c],
+                                 step->input->scale, scale);
+    size_t extra = step->projection ? step->projection->channels : 0;
+    for (size_t c = 0; c < extra; c++)
+        direct_conv_pack_put(conv, layout, panel, at, taps * layout->tap_steps + c / elements,
+                             c % elements, weights->projection[o * extra + c],
+                             step->projection->scale, scale);
+}
+
+void direct_conv_pack(const struct direct_conv *conv, const struct step *step,
+                      const struct step_weights *weights, void *ret_packed)
+{
+    struct direct_conv_layout layout = layout_of(conv, step);
+    memset(ret_packed, 0, direct_conv_pack_bytes(&layout));
+    float *multiplier = direct_conv_pack_multiplier(&layout, ret_packed);
+    float *offset = direct_conv_pack_offset(&layout, ret_packed);
+    for (size_t p = 0; p < layout.panels; p++) {
+        size_t first, count;
+        direct_conv_pack_channels(&layout, p, &first, &count);
+        for (size_t i = 0; i < count; i++) {
+            float scale = direct_conv_pack_scale(conv, weights, first + i);
+            multiplier[p * layout.panel_channels + i] = requantize_multiplier(step, scale);
+            offset[p * layout.panel_channels + i] =
+                requantize_offset(step, (double)weights->bias[first + i]);
+            pack_channel(conv, &layout, step, weights, first + i,
+                         direct_conv_pack_weights(&layout, ret_packed, p), i);
+        }
+    }
+}
+
+/* How a pass is cut: strips of as equal length as whole tiles allow, and the panels of a strip into
+ * groups where there are few strips. */
+struct cut {
+    size_t pixels, strip_px, strips;
+    size_t group_panels, groups;
+};
+
+static size_t clamp(size_t value, size_t low, size_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+static struct cut cut_of(const struct direct_conv *conv, const struct direct_conv_layout *layout,
+                         const struct step *step, size_t images)
+{
+    struct cut cut = {.pixels = images * step->output->height_px * step->output->width_px};
+    size_t tile = conv->tile_px;
+    size_t pixel_bytes = layout->panel_steps * DIRECT_CONV_STEP_BYTES;
+    /* Neighbours share most taps of a larger kernel. */
+    pixel_bytes = pixel_bytes / step->kernel_px + 1;
+    size_t longest = clamp(STRIP_BYTES / pixel_bytes, LEAST_STRIP, DIRECT_CONV_MAX_STRIP);
+    cut.strips = (cut.pixels + longest - 1) / longest;
+    size_t tiles = (cut.pixels + tile - 1) / tile;
+    cut.strip_px = (tiles + cut.strips - 1) / cut.strips * tile;
+    if (cut.strip_px > DIRECT_CONV_MAX_STRIP)
+        cut.strip_px = DIRECT_CONV_MAX_STRIP / tile * tile;
+    cut.strips = (cut.pixels + cut.strip_px - 1) / cut.strip_px;
+    cut.groups = clamp((LEAST_UNITS + cut.strips - 1) / cut.strips, 1, layout->panels);
+    cut.group_panels = (layout->panels + cut.groups - 1) / cut.groups;
+    cut.groups = (layout->panels + cut.group_panels - 1) / cut.group_panels;
+    return cut;
+}
+
+size_t direct_conv_units(const struct direct_conv *conv, const struct step *step, size_t images)
+{
+    struct direct_conv_layout layout = layout_of(conv, step);
+    struct cut cut = cut_of(conv, &layout, step, images);
+    return cut.strips * cut.groups;
+}
+
+/* A thread's own: the pointers of a strip, and a pixel to be read and written for those behind its
+ * end. */
+struct strip {
+    const uint8_t *input[DIRECT_CONV_MAX_STRIP + DIRECT_CONV_MAX_TILE];
+    const uint8_t *projection[DIRECT_CONV_MAX_STRIP + DIRECT_CONV_MAX_TILE];
+    const uint8_t *residual[DIRECT_CONV_MAX_STRIP + DIRECT_CONV_MAX_TILE];
+    uint8_t *output[DIRECT_CONV_MAX_STRIP + DIRECT_CONV_MAX_TILE];
+    uint8_t spare[];
+};
+
+size_t direct_conv_scratch_bytes(const struct direct_conv *conv, const struct step *step)
+{
+    (void)conv;
+    return sizeof(struct strip) + (step->output->channels + DIRECT_CONV_MAX_PANEL) * sizeof(float);
+}
+
+/* Pointers of the output pixels [first, first + count) of one output row, to index `at` on. */
+static void fill_row(const struct step_run *run, size_t image, uint32_t y, uint32_t x, size_t count,
+                     struct strip *strip, size_t at)
+{
+    const struct step *step = run->step;
+    const struct tensor *input = step->input, *output = step->output;
+    size_t in_bytes = tensor_element_bytes(input->type);
+    size_t in_step = step->stride_px * input->pixel_stride * in_bytes;
+    /* The first tap may lie in the halo, before the row's first pixel. */
+    size_t back = step->pad_px * (input->row_stride + input->pixel_stride) * in_bytes;
+    const uint8_t *in = tensor_pixel(input, run->buffers, image, (size_t)y * step->stride_px,
+                                     (size_t)x * step->stride_px) -
+                        back;
+    size_t out_step = output->pixel_stride * tensor_element_bytes(output->type);
+    uint8_t *out = tensor_pixel(output, run->buffers, image, y, x);
+    for (size_t i = 0; i < count; i++) {
+        strip->input[at + i] = in + i * in_step;
+        strip->output[at + i] = out + i * out_step;
+    }
+    if (step->residual) {
+        size_t bytes = step->residual->pixel_stride * tensor_element_bytes(step->residual->type);
+        const uint8_t *residual = tensor_pixel(step->residual, run->buffers, image, y, x);
+        for (size_t i = 0; i < count; i++)
+            strip->residual[at + i] = residual + i * bytes;
+    }
+    if (step->projection) {
+        size_t stride = step->projection_stride_px;
+        size_t bytes =
+            stride * step->projection->pixel_stride * tensor_element_bytes(step->projection->type);
+        const uint8_t *from =
+            tensor_pixel(step->projection, run->buffers, image, y * stride, x * stride);
+        for (size_t i = 0; i < count; i++)
+            strip->projection[at + i] = from + i * bytes;
+    }
+}
+
+/* Fills the pointers of pixels [first, first + count) of the pass, and those behind to a whole
+ * tile.
+ */
+static void fill_strip(const struct step_run *run, size_t first, size_t count, size_t tile_px,
+                       struct strip *strip)
+{
+    const struct tensor *output = run->step->output;
+    size_t width = output->width_px, image_px = width * output->height_px, at = 0;
+    while (at < count) {
+        size_t pixel = first + at, within = pixel % image_px, x = within % width;
+        size_t row = count - at < width - x ? count - at : width - x;
+        fill_row(run, run->first_image + pixel / image_px, (uint32_t)(within / width), (uint32_t)x,
+                 row, strip, at);
+        at += row;
+    }
+    for (; at % tile_px != 0; at++) {
+        strip->input[at] = strip->input[count - 1];
+        strip->projection[at] = strip->projection[count - 1];
+        strip->residual[at] = strip->output[at] = strip->spare;
+    }
+}
+
+static size_t fill_segments(const struct step *step, const struct direct_conv_layout *layout,
+                            struct direct_conv_segment *ret_segments)
+{
+    const struct tensor *input = step->input;
+    size_t count = 0, bytes = tensor_element_bytes(input->type);
+    for (size_t ky = 0; ky < step->kernel_px; ky++)
+        for (size_t kx = 0; kx < step->kernel_px; kx++)
+            ret_segments[count++] = (struct direct_conv_segment){
+                .steps = (uint32_t)layout->tap_steps,
+                .offset_bytes = (ky * input->row_stride + kx * input->pixel_stride) * bytes};
+    if (step->projection)
+        ret_segments[count++] =
+            (struct direct_conv_segment){.source = 1, .steps = (uint32_t)layout->projection_steps};
+    return count;
+}
+
+void direct_conv_run(const struct direct_conv *conv, const struct step_run *run, size_t first,
+                     size_t last, void *scratch)
+{
+    const struct step *step = run->step;
+    assert(direct_conv_supports(conv, step));
+    struct direct_conv_layout layout = layout_of(conv, step);
+    struct cut cut = cut_of(conv, &layout, step, run->images);
+    assert(last <= cut.strips * cut.groups);
+    struct strip *strip = scratch;
+    struct direct_conv_segment segments[DIRECT_CONV_MAX_SEGMENTS];
+    struct direct_conv_panel panel = {
+        .pixels = {strip->input, strip->projection},
+        .output = strip->output,
+        .residual = step->residual ? strip->residual : NULL,
+        .segments = segments,
+        .segment_count = fill_segments(step, &layout, segments),
+        .residual_multiplier = requantize_residual_multiplier(step),
+        .output_type = step->output->type,
+        .residual_type = step->residual ? step->residual->type : step->output->type,
+        .has_relu = step->has_relu,
+    };
+    for (size_t unit = first; unit < last; unit++) {
+        size_t begin = unit % cut.strips * cut.strip_px, group = unit / cut.strips;
+        size_t count = cut.pixels - begin < cut.strip_px ? cut.pixels - begin : cut.strip_px;
+        fill_strip(run, begin, count, conv->tile_px, strip);
+        panel.tiles = (count + conv->tile_px - 1) / conv->tile_px;
+        for (size_t p = group * cut.group_panels;
+             p < (group + 1) * cut.group_panels && p < layout.panels; p++) {
+            direct_conv_pack_open(&layout, step, p, &panel);
+            layout.run(&panel);
+        }
+    }
+}
