@@ -12,9 +12,6 @@ enum {
     LEAST_UNITS = 16,        /* a pass, where strips and panels allow */
 };
 
-static const enum tensor_type input_types[] = {
-    [STEP_FLOAT32] = TENSOR_F32, [STEP_BF16] = TENSOR_BF16, [STEP_INT8] = TENSOR_U8};
-
 static size_t taps_of(const struct step *step)
 {
     return (size_t)step->kernel_px * step->kernel_px;
@@ -26,15 +23,37 @@ static struct direct_conv_layout layout_of(const struct direct_conv *conv, const
     return direct_conv_pack_layout(conv, step, taps_of(step), layout.group_in);
 }
 
-/* Whether K steps may be read of it: whole steps of a pixel, of which only u8 may go into what lies
- * behind the channels (weights of zero make nothing of it; they would make NaN of a NaN). */
-static bool is_readable(const struct direct_conv *conv, const struct tensor *tensor)
+/* u8 levels, which bfloat16 holds exactly, are copied as such to the scratch, tap by tap. */
+static bool is_converted(const struct direct_conv *conv, const struct step *step)
+{
+    return conv->arithmetic == STEP_BF16 && step->input->type == TENSOR_U8;
+}
+
+static size_t padded_channels(const struct direct_conv *conv, const struct tensor *tensor)
 {
     size_t elements = direct_conv_pack_elements(conv);
-    size_t padded = (tensor->channels + elements - 1) / elements * elements;
-    return tensor->type == input_types[conv->arithmetic] &&
+    return (tensor->channels + elements - 1) / elements * elements;
+}
+
+/* Whether K steps may be read of it as it lies: whole steps of a pixel, of which only u8 may go
+ * into what lies behind the channels (weights of zero make nothing of it; of a NaN they would make
+ * one). */
+static bool is_readable(const struct direct_conv *conv, const struct tensor *tensor)
+{
+    static const enum tensor_type types[] = {
+        [STEP_FLOAT32] = TENSOR_F32, [STEP_BF16] = TENSOR_BF16, [STEP_INT8] = TENSOR_U8};
+    size_t padded = padded_channels(conv, tensor);
+    return tensor->type == types[conv->arithmetic] &&
            (padded == tensor->channels || tensor->type == TENSOR_U8) &&
            padded <= tensor->pixel_stride;
+}
+
+static bool are_inputs_readable(const struct direct_conv *conv, const struct step *step)
+{
+    if (is_converted(conv, step))
+        return !step->projection || step->projection->type == TENSOR_U8;
+    return is_readable(conv, step->input) &&
+           (!step->projection || is_readable(conv, step->projection));
 }
 
 /* The pairs of output and residual types that inner functions know. */
@@ -52,9 +71,8 @@ static bool is_storable(const struct direct_conv *conv, const struct step *step)
 bool direct_conv_supports(const struct direct_conv *conv, const struct step *step)
 {
     if (step->op != STEP_CONV || step->arithmetic != conv->arithmetic ||
-        !is_readable(conv, step->input) || step->input->halo_px < step->pad_px ||
-        !is_storable(conv, step) ||
-        (step->projection && (step->groups > 1 || !is_readable(conv, step->projection))))
+        !are_inputs_readable(conv, step) || step->input->halo_px < step->pad_px ||
+        !is_storable(conv, step) || (step->projection && step->groups > 1))
         return false;
     struct direct_conv_layout layout = layout_of(conv, step);
     /* A bfloat16 step of two channels must not reach into the next group, nor s8's of four. */
@@ -130,8 +148,9 @@ static struct cut cut_of(const struct direct_conv *conv, const struct direct_con
     struct cut cut = {.pixels = images * step->output->height_px * step->output->width_px};
     size_t tile = conv->tile_px;
     size_t pixel_bytes = layout->panel_steps * DIRECT_CONV_STEP_BYTES;
-    /* Neighbours share most taps of a larger kernel. */
-    pixel_bytes = pixel_bytes / step->kernel_px + 1;
+    /* Neighbours share most taps of a larger kernel, unless each has its own copy. */
+    if (!is_converted(conv, step))
+        pixel_bytes = pixel_bytes / step->kernel_px + 1;
     size_t longest = clamp(STRIP_BYTES / pixel_bytes, LEAST_STRIP, DIRECT_CONV_MAX_STRIP);
     cut.strips = (cut.pixels + longest - 1) / longest;
     size_t tiles = (cut.pixels + tile - 1) / tile;
@@ -152,8 +171,8 @@ size_t direct_conv_units(const struct direct_conv *conv, const struct step *step
     return cut.strips * cut.groups;
 }
 
-/* A thread's own: the pointers of a strip, and a pixel to be read and written for those behind its
- * end. */
+/* A thread's own: the pointers of a strip, then a pixel to be read and written for those behind its
+ * end, then the strip's converted pixels. */
 struct strip {
     const uint8_t *input[DIRECT_CONV_MAX_STRIP + DIRECT_CONV_MAX_TILE];
     const uint8_t *projection[DIRECT_CONV_MAX_STRIP + DIRECT_CONV_MAX_TILE];
@@ -162,10 +181,55 @@ struct strip {
     uint8_t spare[];
 };
 
+static size_t spare_bytes(const struct step *step)
+{
+    return (step->output->channels + DIRECT_CONV_MAX_PANEL) * sizeof(float);
+}
+
+/* Of one pixel: all taps, then the projection's. */
+static size_t converted_bytes(const struct direct_conv *conv, const struct step *step)
+{
+    size_t elements = taps_of(step) * padded_channels(conv, step->input);
+    if (step->projection)
+        elements += padded_channels(conv, step->projection);
+    return elements * sizeof(uint16_t);
+}
+
 size_t direct_conv_scratch_bytes(const struct direct_conv *conv, const struct step *step)
 {
-    (void)conv;
-    return sizeof(struct strip) + (step->output->channels + DIRECT_CONV_MAX_PANEL) * sizeof(float);
+    size_t converted =
+        is_converted(conv, step) ? DIRECT_CONV_MAX_STRIP * converted_bytes(conv, step) : 0;
+    return sizeof(struct strip) + spare_bytes(step) + converted;
+}
+
+/* u8 levels as bfloat16, the last of an odd number followed by a zero. */
+static void convert(const uint8_t *levels, size_t count, size_t padded, uint16_t *to)
+{
+    for (size_t i = 0; i < count; i++)
+        to[i] = bfloat16_of_f32((float)levels[i]);
+    for (size_t i = count; i < padded; i++)
+        to[i] = 0;
+}
+
+/* Copies what the strip's first `count` pixels read, and lets their pointers point there. */
+static void convert_strip(const struct direct_conv *conv, const struct step *step, size_t count,
+                          struct strip *strip)
+{
+    const struct tensor *input = step->input;
+    size_t padded = padded_channels(conv, input), pixel_elements = converted_bytes(conv, step) / 2;
+    uint16_t *to = (uint16_t *)(void *)(strip->spare + spare_bytes(step));
+    for (size_t i = 0; i < count; i++, to += pixel_elements) {
+        uint16_t *tap = to;
+        for (size_t ky = 0; ky < step->kernel_px; ky++)
+            for (size_t kx = 0; kx < step->kernel_px; kx++, tap += padded)
+                convert(strip->input[i] + ky * input->row_stride + kx * input->pixel_stride,
+                        input->channels, padded, tap);
+        if (step->projection)
+            convert(strip->projection[i], step->projection->channels,
+                    padded_channels(conv, step->projection), tap);
+        strip->input[i] = (const uint8_t *)to;
+        strip->projection[i] = (const uint8_t *)tap;
+    }
 }
 
 /* Pointers of the output pixels [first, first + count) of one output row, to index `at` on. */
@@ -207,8 +271,8 @@ static void fill_row(const struct step_run *run, size_t image, uint32_t y, uint3
 /* Fills the pointers of pixels [first, first + count) of the pass, and those behind to a whole
  * tile.
  */
-static void fill_strip(const struct step_run *run, size_t first, size_t count, size_t tile_px,
-                       struct strip *strip)
+static void fill_strip(const struct direct_conv *conv, const struct step_run *run, size_t first,
+                       size_t count, struct strip *strip)
 {
     const struct tensor *output = run->step->output;
     size_t width = output->width_px, image_px = width * output->height_px, at = 0;
@@ -219,23 +283,29 @@ static void fill_strip(const struct step_run *run, size_t first, size_t count, s
                  row, strip, at);
         at += row;
     }
-    for (; at % tile_px != 0; at++) {
+    if (is_converted(conv, run->step))
+        convert_strip(conv, run->step, count, strip);
+    for (; at % conv->tile_px != 0; at++) {
         strip->input[at] = strip->input[count - 1];
         strip->projection[at] = strip->projection[count - 1];
         strip->residual[at] = strip->output[at] = strip->spare;
     }
 }
 
-static size_t fill_segments(const struct step *step, const struct direct_conv_layout *layout,
+static size_t fill_segments(const struct direct_conv *conv, const struct step *step,
+                            const struct direct_conv_layout *layout,
                             struct direct_conv_segment *ret_segments)
 {
     const struct tensor *input = step->input;
     size_t count = 0, bytes = tensor_element_bytes(input->type);
     for (size_t ky = 0; ky < step->kernel_px; ky++)
-        for (size_t kx = 0; kx < step->kernel_px; kx++)
+        for (size_t kx = 0; kx < step->kernel_px; kx++) {
+            size_t offset = (ky * input->row_stride + kx * input->pixel_stride) * bytes;
+            if (is_converted(conv, step))
+                offset = count * padded_channels(conv, input) * sizeof(uint16_t);
             ret_segments[count++] = (struct direct_conv_segment){
-                .steps = (uint32_t)layout->tap_steps,
-                .offset_bytes = (ky * input->row_stride + kx * input->pixel_stride) * bytes};
+                .steps = (uint32_t)layout->tap_steps, .offset_bytes = offset};
+        }
     if (step->projection)
         ret_segments[count++] =
             (struct direct_conv_segment){.source = 1, .steps = (uint32_t)layout->projection_steps};
@@ -257,7 +327,7 @@ void direct_conv_run(const struct direct_conv *conv, const struct step_run *run,
         .output = strip->output,
         .residual = step->residual ? strip->residual : NULL,
         .segments = segments,
-        .segment_count = fill_segments(step, &layout, segments),
+        .segment_count = fill_segments(conv, step, &layout, segments),
         .residual_multiplier = requantize_residual_multiplier(step),
         .output_type = step->output->type,
         .residual_type = step->residual ? step->residual->type : step->output->type,
@@ -266,11 +336,11 @@ void direct_conv_run(const struct direct_conv *conv, const struct step_run *run,
     for (size_t unit = first; unit < last; unit++) {
         size_t begin = unit % cut.strips * cut.strip_px, group = unit / cut.strips;
         size_t count = cut.pixels - begin < cut.strip_px ? cut.pixels - begin : cut.strip_px;
-        fill_strip(run, begin, count, conv->tile_px, strip);
+        fill_strip(conv, run, begin, count, strip);
         panel.tiles = (count + conv->tile_px - 1) / conv->tile_px;
         for (size_t p = group * cut.group_panels;
              p < (group + 1) * cut.group_panels && p < layout.panels; p++) {
-            direct_conv_pack_open(&layout, step, p, &panel);
+            direct_conv_pack_open(conv, &layout, step, p, &panel);
             layout.run(&panel);
         }
     }

@@ -151,20 +151,22 @@ static void fill_table(const struct step *step, float *table)
         table[i] = ((float)(i / RGB) / 255.0f - step->mean[i % RGB]) / step->std[i % RGB];
 }
 
+/* The table is read in whole pixels, so that the channel is no division. */
 static void normalise(const struct step *step, const struct step_slot *slot, size_t first,
                       const float *table, bool is_bf16, uint8_t *to)
 {
-    size_t count = (size_t)step->input->width_px * RGB;
-    for (size_t i = 0; i < count; i++) {
-        float value = slot->type == TENSOR_F32
-                          ? ((const float *)slot->data)[first + i]
-                          : table[(size_t)((const uint8_t *)slot->data)[first + i] * RGB + i % RGB];
-        uint16_t half = bfloat16_of_f32(value);
-        if (is_bf16)
-            memcpy(to + i * sizeof half, &half, sizeof half);
-        else
-            memcpy(to + i * sizeof value, &value, sizeof value);
-    }
+    float *values = (float *)(void *)to;
+    uint16_t *halves = (uint16_t *)(void *)to;
+    for (size_t i = 0; i < (size_t)step->input->width_px * RGB; i += RGB)
+        for (size_t c = 0; c < RGB; c++) {
+            float value = slot->type == TENSOR_F32
+                              ? ((const float *)slot->data)[first + i + c]
+                              : table[((const uint8_t *)slot->data)[first + i + c] * RGB + c];
+            if (is_bf16)
+                halves[i + c] = bfloat16_of_f32(value);
+            else
+                values[i + c] = value;
+        }
 }
 
 static void copy_levels(const struct step *step, const struct step_slot *slot, size_t first,
@@ -177,23 +179,38 @@ static void copy_levels(const struct step *step, const struct step_slot *slot, s
         to[i] = requantize_pixel(step, ((const float *)slot->data)[first + i], i % RGB);
 }
 
+/* `count` elements of what stands outside the image: zero once normalised. */
+static void pad(const struct direct_conv *conv, const struct step *step, uint8_t *to, size_t count)
+{
+    if (conv->arithmetic != STEP_INT8) {
+        memset(to, 0, count * tensor_element_bytes(element_type(conv)));
+        return;
+    }
+    const uint8_t levels[RGB] = {requantize_pixel_padding(step, 0),
+                                 requantize_pixel_padding(step, 1),
+                                 requantize_pixel_padding(step, 2)};
+    for (size_t i = 0; i < count; i++)
+        to[i] = levels[i % RGB];
+}
+
 /* Input row `y` of the image, which may lie outside, with its padding. */
 static void prepare_row(const struct direct_conv *conv, const struct step *step,
                         const struct step_slot *slot, int64_t y, const float *table, uint8_t *row)
 {
     size_t element = tensor_element_bytes(element_type(conv));
-    bool is_int8 = conv->arithmetic == STEP_INT8;
-    memset(row, 0, row_bytes(conv, step));
-    for (size_t i = 0; is_int8 && i < row_px(step) * RGB; i++)
-        row[i] = requantize_pixel_padding(step, i % RGB);
-    if (y < 0 || y >= step->input->height_px)
-        return;
-    size_t first = (size_t)y * step->input->width_px * RGB;
-    uint8_t *to = row + step->pad_px * RGB * element;
-    if (is_int8)
-        copy_levels(step, slot, first, to);
-    else
-        normalise(step, slot, first, table, conv->arithmetic == STEP_BF16, to);
+    size_t side = (size_t)step->pad_px * RGB, width = (size_t)step->input->width_px * RGB;
+    uint8_t *to = row + side * element, *end = to + width * element;
+    bool is_inside = y >= 0 && y < step->input->height_px;
+    if (!is_inside) {
+        pad(conv, step, to, width);
+    } else if (conv->arithmetic == STEP_INT8) {
+        copy_levels(step, slot, (size_t)y * width, to);
+    } else {
+        normalise(step, slot, (size_t)y * width, table, conv->arithmetic == STEP_BF16, to);
+    }
+    pad(conv, step, row, side);
+    pad(conv, step, end, side);
+    memset(end + side * element, 0, ROW_SLACK_BYTES);
 }
 
 /* The input rows of an output row; a prepared row belongs to input row r at r % kernel_px. */
@@ -252,7 +269,7 @@ void direct_conv_input_run(const struct direct_conv *conv, const struct step_run
                                                                         step->kernel_px *
                                                                         row_bytes(conv, step)};
         for (size_t p = 0; p < layout.panels; p++) {
-            direct_conv_pack_open(&layout, step, p, &panel);
+            direct_conv_pack_open(conv, &layout, step, p, &panel);
             panel.source_offset_bytes = 0;
             layout.run(&panel);
         }

@@ -122,8 +122,8 @@ int8_t direct_conv_pack_put(const struct direct_conv *conv, const struct direct_
     return 0;
 }
 
-void direct_conv_pack_open(const struct direct_conv_layout *layout, const struct step *step,
-                           size_t index, struct direct_conv_panel *panel)
+void direct_conv_pack_open(const struct direct_conv *conv, const struct direct_conv_layout *layout,
+                           const struct step *step, size_t index, struct direct_conv_panel *panel)
 {
     /* What is read here was written by this file; the views take and return the same memory. */
     void *packed = (void *)(uintptr_t)step->packed;
@@ -132,6 +132,6 @@ void direct_conv_pack_open(const struct direct_conv_layout *layout, const struct
     panel->multiplier =
         direct_conv_pack_multiplier(layout, packed) + index * layout->panel_channels;
     panel->offset = direct_conv_pack_offset(layout, packed) + index * layout->panel_channels;
-    panel->source_offset_bytes =
-        index / layout->group_panels * layout->group_in * tensor_element_bytes(step->input->type);
+    panel->source_offset_bytes = index / layout->group_panels * layout->group_in *
+                                 DIRECT_CONV_STEP_BYTES / direct_conv_pack_elements(conv);
 }

@@ -53,7 +53,7 @@ int8_t direct_conv_pack_put(const struct direct_conv *conv, const struct direct_
                             float weight, float input_scale, float scale);
 
 /* Fills `panel` with what of it a panel's index alone decides. */
-void direct_conv_pack_open(const struct direct_conv_layout *layout, const struct step *step,
-                           size_t index, struct direct_conv_panel *panel);
+void direct_conv_pack_open(const struct direct_conv *conv, const struct direct_conv_layout *layout,
+                           const struct step *step, size_t index, struct direct_conv_panel *panel);
 
 #endif

@@ -63,6 +63,11 @@ enum status kernels_choose(const char *name, const struct kernel_set **ret_set, 
                      "no kernel set '%s'; there are auto, avx512, blas and generic", name);
 }
 
+const char *kernels_name(size_t index)
+{
+    return index < SET_COUNT ? sets[index].set->name : NULL;
+}
+
 static const struct kernel *find_kernel(const struct kernel_set *set, const struct step *step)
 {
     for (size_t i = 0; set->kernels[i]; i++)

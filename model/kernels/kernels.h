@@ -116,6 +116,9 @@ struct kernel_set {
 MUST_CHECK enum status kernels_choose(const char *name, const struct kernel_set **ret_set,
                                       struct error *error);
 
+/* The name of set `index`, best first; NULL behind the last. Any thread. */
+const char *kernels_name(size_t index);
+
 /* The kernel that runs `step` in `set`: the first of its own that supports the step, else of what
  * it falls back to; generic supports every step. Never NULL. */
 const struct kernel *kernels_for_step(const struct kernel_set *set, const struct step *step);

@@ -18,17 +18,23 @@ static void print_locked_memory(FILE *stream)
     fprintf(stream, "locked memory  %s at most, more with CAP_IPC_LOCK\n", text);
 }
 
+static void print_kernels(FILE *stream, const char *name)
+{
+    const struct kernel_set *set;
+    struct error error = {0};
+    if (kernels_choose(name, &set, &error) == STATUS_OK)
+        fprintf(stream, "kernels        %s: %s\n", name, kernels_description(set));
+    else
+        fprintf(stream, "               %s: not here: %s\n", name, error.text);
+}
+
 void version_print(FILE *stream)
 {
     char cpu[128];
-    const struct kernel_set *set;
-    struct error error = {0};
     cpu_name(cpu, sizeof cpu);
     fprintf(stream, "classifyd %s\n", CLASSIFYD_VERSION);
-    if (kernels_choose("auto", &set, &error) == STATUS_OK)
-        fprintf(stream, "kernels        %s: %s\n", set->name, kernels_description(set));
-    else
-        fprintf(stream, "kernels        none: %s\n", error.text);
+    for (size_t i = 0; kernels_name(i); i++)
+        print_kernels(stream, kernels_name(i));
     fprintf(stream, "cpu            %s\n", cpu);
     fprintf(stream, "threads        %u\n", cpu_count_usable());
     print_locked_memory(stream);

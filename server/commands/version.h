@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 
-/* Chooses the kernels as a model would (and opens what they need). Never fails: a line says what is
- * not there. */
+/* Prints every kernel set, best first (and opens what they need): the first that is there is what
+ * "auto" takes. Never fails: a line says what is not there. */
 void version_print(FILE *stream);
 
 #endif

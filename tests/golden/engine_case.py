@@ -3,6 +3,7 @@ import os
 import subprocess
 
 import numpy
+import pytest
 import torch
 import torchvision
 
@@ -36,6 +37,19 @@ def seeded_network(name, px=224, seed=0, **options):
     with torch.no_grad():
         network(pictures(4, px, seed + 1))
     return network.eval()
+
+
+def needs_kernels(kernels, folder):
+    """Skips where this CPU cannot run the set."""
+    inputs = f"{folder}/one.f32"
+    os.makedirs(folder, exist_ok=True)
+    write_inputs(inputs, pictures(1, 32, 1))
+    try:
+        run_engine("random:resnet18?1", inputs, 32, 1, folder, batch=1, threads=1, kernels=kernels)
+    except AssertionError as failure:
+        if "this CPU" not in str(failure):
+            raise
+        pytest.skip(f"this CPU cannot run the kernels {kernels}")
 
 
 def write_inputs(path, inputs):

@@ -120,7 +120,7 @@ int main(int argc, char **argv)
 {
     if (argc < 10) {
         fprintf(stderr, "usage: run_engine WEIGHTS INPUTS.f32 INPUT_PX IMAGES BATCH THREADS "
-                        "KERNELS PASS FOLDER [LAYER...]\n");
+                        "KERNELS[:PRECISION] PASS FOLDER [LAYER...]\n");
         return 2;
     }
     kernels_prepare_process();
@@ -131,12 +131,17 @@ int main(int argc, char **argv)
     struct weights *weights = load(argv[1], &error);
     check(mapped_file_init(argv[2], SIZE_MAX, &inputs, &error), &error);
     check(graph_create(weights, &graph, &error), &error);
+    const char *precision = strchr(argv[7], ':');
+    char *kernels = strndup(argv[7], strcspn(argv[7], ":"));
     struct engine_options options = {.input_px = (uint32_t)strtoul(argv[3], NULL, 10),
                                      .std = {1, 1, 1},
-                                     .kernels = argv[7],
+                                     .kernels = kernels,
+                                     .precision = precision ? precision + 1 : "float32",
                                      .images_per_pass = (uint32_t)strtoul(argv[8], NULL, 10)};
     check(engine_create(graph, &options, &engine, &error), &error);
-    printf("%s %s\n", graph->family, kernels_description(engine_kernel_set(engine)));
+    free(kernels);
+    const struct kernel_set *set = engine_kernel_set(engine);
+    printf("%s %s: %s\n", graph->family, set->name, kernels_description(set));
     struct dump dump = {argv[9], (const char *const *)argv + 10};
     run(engine, (const char *const *)argv + 4, inputs.bytes, &dump, &error);
     engine_destroy(engine);

@@ -1,5 +1,5 @@
-"""The same image gives the same bits: alone, in any slot of any batch, with any number of threads, for every OpenBLAS
-core that this CPU can run."""
+"""The same image gives the same bits: alone, in any slot of any batch, with any number of threads, on every kernel set
+and precision and for every OpenBLAS core that this CPU can run."""
 import pytest
 
 import engine_case
@@ -25,18 +25,24 @@ def cpu_runs(core, folder, inputs):
     return description.lower().endswith("core " + core.lower())
 
 
-def check_bits(environment, tmp_path):
+def check_bits(environment, tmp_path, kernels="blas"):
     for network, px in NETWORKS:
         inputs = tmp_path / f"{px}.f32"
         engine_case.write_inputs(inputs, engine_case.pictures(IMAGES, px, 5))
 
         def run(**way):
             return engine_case.run_engine(network, inputs, px, IMAGES, tmp_path, environment=environment,
-                                          **way)[0]
+                                          kernels=kernels, **way)[0]
         alone = run(batch=1, threads=1)
         assert len(set(row.tobytes() for row in alone)) == IMAGES, "the pictures must differ"
         for way in WAYS:
-            assert run(**way).tobytes() == alone.tobytes(), f"{network} at {px} px, {environment}, {way}"
+            assert run(**way).tobytes() == alone.tobytes(), f"{network} at {px} px, {kernels}, {environment}, {way}"
+
+
+@pytest.mark.parametrize("kernels", ["avx512", "avx512:bf16"])
+def test_bits_on_every_kernel_set(kernels, tmp_path):
+    engine_case.needs_kernels(kernels, tmp_path)
+    check_bits({}, tmp_path, kernels)
 
 
 def test_bits_on_the_core_that_the_program_chooses(tmp_path):

@@ -1,4 +1,4 @@
-"""The engine against torchvision in float64: every architecture, batches of 1, 3 and 8, after each stage."""
+"""The engine against torchvision in float64: every architecture, kernel set, batches of 1, 3 and 8, after each stage."""
 import numpy
 import pytest
 import torch
@@ -36,8 +36,22 @@ def error(found, expected):
     return numpy.abs(found - expected).max() / numpy.abs(expected).max()
 
 
+@pytest.fixture(scope="module")
+def kernel_sets(tmp_path_factory):
+    """Those that this CPU can run."""
+    found = []
+    for kernels in ("avx512", "blas"):
+        try:
+            engine_case.needs_kernels(kernels, tmp_path_factory.mktemp("probe"))
+            found.append(kernels)
+        except pytest.skip.Exception as why:
+            print(why)
+    assert found
+    return found
+
+
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_matches_torchvision(name, tmp_path):
+def test_matches_torchvision(name, kernel_sets, tmp_path):
     network = engine_case.seeded_network(name)
     safetensors_file.save(tmp_path / "weights.safetensors", network.state_dict())
     inputs = engine_case.pictures(IMAGES, 224, 7)
@@ -45,18 +59,20 @@ def test_matches_torchvision(name, tmp_path):
     layers = {stage: last_layer(network, stage) for stage in STAGES}
     logits, stages = reference(network, inputs)
     del network
-    for batch in (1, 3, 8):
-        found, description = engine_case.run_engine(tmp_path / "weights.safetensors", tmp_path / "inputs.f32", 224, IMAGES,
-                                                    tmp_path, batch=batch, layers=layers.values() if batch == 3 else ())
-        assert description.startswith(name + " OpenBLAS")
-        print(f"{name} batch {batch}: logits {error(found, logits):.1e}")
-        assert error(found, logits) <= TOLERANCE
-    for stage, layer in layers.items():
-        found = engine_case.layer_output(tmp_path, layer)
-        expected = stages[stage][:3].ravel()
-        assert found.shape == expected.shape, stage
-        print(f"{name} {stage}: {error(found, expected):.1e}")
-        assert error(found, expected) <= TOLERANCE, stage
+    for kernels in kernel_sets:
+        for batch in (1, 3, 8):
+            found, description = engine_case.run_engine(
+                tmp_path / "weights.safetensors", tmp_path / "inputs.f32", 224, IMAGES, tmp_path, batch=batch,
+                kernels=kernels, layers=layers.values() if batch == 3 else ())
+            assert description.startswith(f"{name} {kernels}: ")
+            print(f"{name} {kernels} batch {batch}: logits {error(found, logits):.1e}")
+            assert error(found, logits) <= TOLERANCE
+        for stage, layer in layers.items():
+            found = engine_case.layer_output(tmp_path, layer)
+            expected = stages[stage][:3].ravel()
+            assert found.shape == expected.shape, stage
+            print(f"{name} {kernels} {stage}: {error(found, expected):.1e}")
+            assert error(found, expected) <= TOLERANCE, f"{kernels} {stage}"
 
 
 @pytest.mark.parametrize("name, px", [("resnet18", 96), ("resnet50", 64), ("resnext50_32x4d", 64)])

@@ -46,6 +46,7 @@ struct shape {
     bool is_input, is_float_slot, has_relu, has_residual, is_in_place, has_projection;
     enum step_arithmetic arithmetic;
     bool is_float_output; /* as the last layer of a network */
+    bool is_u8;           /* STEP_BF16 in a network of int8 */
     bool is_extreme;      /* levels 0 and 255, weights of the largest size */
 };
 
@@ -144,7 +145,7 @@ static void make_tensors(struct fixture *fixture, const struct kernel_layout *la
 {
     static const enum tensor_type types[] = {
         [STEP_FLOAT32] = TENSOR_F32, [STEP_BF16] = TENSOR_BF16, [STEP_INT8] = TENSOR_U8};
-    enum tensor_type type = types[shape->arithmetic];
+    enum tensor_type type = types[shape->is_u8 ? STEP_INT8 : shape->arithmetic];
     uint32_t pad_px = shape->kernel_px / 2;
     uint32_t out_px = (shape->in_px + 2 * pad_px - shape->kernel_px) / shape->stride_px + 1;
     const struct kernel_layout plain = {.image_pixel_multiple = 1};
@@ -403,7 +404,8 @@ static struct shape draw_shape(uint32_t *state, enum step_arithmetic arithmetic)
     shape.has_projection = shape.groups == 1 && draw(state, 2);
     shape.is_float_output = !is_float32 && draw(state, 4) == 0;
     shape.is_extreme = !is_float32 && draw(state, 4) == 0;
-    if (arithmetic == STEP_INT8 && !shape.is_float_output)
+    shape.is_u8 = arithmetic == STEP_INT8 || (arithmetic == STEP_BF16 && draw(state, 2));
+    if (shape.is_u8 && !shape.is_float_output)
         shape.has_relu = true; /* u8 holds nothing below zero */
     return shape;
 }
@@ -450,7 +452,8 @@ static void check_first_layers(const char *name, enum step_arithmetic arithmetic
                               .is_input = true,
                               .is_float_slot = side % 3 == 0,
                               .has_relu = true,
-                              .arithmetic = arithmetic};
+                              .arithmetic = arithmetic,
+                              .is_u8 = arithmetic == STEP_INT8};
         assert_true(check_shape(set, generic, &shape, side));
     }
 }
@@ -470,6 +473,7 @@ static void check_large_layers(const char *name, enum step_arithmetic arithmetic
         shape.images = 2 + i % 2;
         shape.has_relu = true;
         shape.arithmetic = arithmetic;
+        shape.is_u8 = arithmetic == STEP_INT8;
         assert_true(check_shape(set, generic, &shape, (uint32_t)i + 1));
     }
 }

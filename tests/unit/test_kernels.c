@@ -29,7 +29,11 @@ static void auto_is_the_best_that_opens(void **state)
 {
     (void)state;
     assert_ptr_equal(choose(NULL), choose("auto"));
-    assert_ptr_equal(choose("auto"), choose("blas"));
+    const struct kernel_set *set = NULL;
+    size_t best = 0;
+    while (kernels_choose(kernels_name(best), &set, NULL) != STATUS_OK)
+        best++;
+    assert_ptr_equal(choose("auto"), set);
     assert_ptr_not_equal(choose("generic"), choose("blas"));
     assert_int_equal(strncmp(kernels_description(choose("blas")), "OpenBLAS ", 9), 0);
     assert_string_equal(kernels_description(choose("generic")), "plain C");

@@ -9,10 +9,12 @@ static inline tile_sum tile_zero(void)
     return _mm512_setzero_si512();
 }
 
-/* Four products a lane, u8 by s8, summed without saturation. */
+/* Four products a lane, u8 by s8, summed without saturation. As an instruction: of the intrinsic
+ * gcc 12 makes a store of every accumulator to the stack, a quarter of the speed. */
 static inline tile_sum tile_add(tile_sum sum, __m512i weights, __m512i value)
 {
-    return _mm512_dpbusd_epi32(sum, value, weights);
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(value), "v"(weights));
+    return sum;
 }
 
 /* Two roundings, as requantize.h says: no fused multiply-add. */
