@@ -10,6 +10,7 @@ enum {
     BLOCK_CHANNELS = 64, /* M of one block and strip stays in the second-level cache */
     STRIP_TILES = 32,    /* at most: U is read once a strip */
     MIN_STRIP_TILES = 12,
+    PATCH_FLOATS = WINOGRAD4X4_TILE_PX * WINOGRAD4X4_TILE_PX * BLOCK_CHANNELS,
     MANY_UNITS = 16, /* fewer leave cores idle, so that strips and units are made smaller */
 };
 
@@ -78,14 +79,20 @@ bool winograd4x4_supports(const struct step *step)
 {
     return step->op == STEP_CONV && step->arithmetic == STEP_FLOAT32 &&
            step->kernel_px == KERNEL_PX && step->stride_px == 1 && step->pad_px == 1 &&
-           step->groups == 1 && !step->projection && step->input->type == TENSOR_F32 &&
+           step->groups == 1 && step->input->type == TENSOR_F32 &&
            step->output->type == TENSOR_F32 &&
-           (!step->residual || step->residual->type == TENSOR_F32);
+           (!step->residual || step->residual->type == TENSOR_F32) &&
+           (!step->projection || (step->projection->type == TENSOR_F32 && !step->residual));
+}
+
+static size_t projection_channels(const struct step *step)
+{
+    return step->projection ? step->projection->channels : 0;
 }
 
 size_t winograd4x4_packed_bytes(const struct step *step)
 {
-    return (1 + (size_t)WINOGRAD4X4_POINTS * step->input->channels) *
+    return (1 + (size_t)WINOGRAD4X4_POINTS * step->input->channels + projection_channels(step)) *
            pad_channels(step->output->channels) * sizeof(float);
 }
 
@@ -123,25 +130,39 @@ static void pack_panel(const struct step *step, const float *weight, size_t firs
                              ret_u + c * width + o - first, point_stride);
 }
 
+/* Likewise, of the projection's weights [out, in]. */
+static void pack_projection_panel(const struct step *step, const float *weight, size_t first,
+                                  size_t width, float *ret_u)
+{
+    size_t in = projection_channels(step), out = step->output->channels;
+    for (size_t c = 0; c < in; c++)
+        for (size_t o = first; o < first + width && o < out; o++)
+            ret_u[c * width + o - first] = weight[o * in + c];
+}
+
 void winograd4x4_pack(const struct step *step, const struct step_weights *weights,
                       size_t panel_channels, void *ret_packed)
 {
     size_t out = step->output->channels, padded = pad_channels(out), in = step->input->channels;
     memset(ret_packed, 0, winograd4x4_packed_bytes(step));
     memcpy(ret_packed, weights->bias, out * sizeof(float));
-    float *u = (float *)ret_packed + padded;
+    float *u = (float *)ret_packed + padded, *projection = u + WINOGRAD4X4_POINTS * in * padded;
     for (size_t block = 0; block < padded; block += BLOCK_CHANNELS) {
         size_t width = smaller(BLOCK_CHANNELS, padded - block);
-        for (size_t panel = 0; panel < width; panel += panel_channels)
-            pack_panel(step, weights->weight, block + panel, smaller(panel_channels, width - panel),
-                       in * width, u + panel * in);
-        u += WINOGRAD4X4_POINTS * in * width;
+        for (size_t at = 0; at < width; at += panel_channels) {
+            size_t panel_width = smaller(panel_channels, width - at), first = block + at;
+            pack_panel(step, weights->weight, first, panel_width, in * width,
+                       u + WINOGRAD4X4_POINTS * in * block + at * in);
+            pack_projection_panel(step, weights->projection, first, panel_width,
+                                  projection + first * projection_channels(step));
+        }
     }
 }
 
 size_t winograd4x4_scratch_bytes(const struct step *step)
 {
-    return WINOGRAD4X4_POINTS * (v_point_stride(step) + m_point_stride()) * sizeof(float);
+    size_t floats = WINOGRAD4X4_POINTS * (v_point_stride(step) + m_point_stride());
+    return (floats + (step->projection ? PATCH_FLOATS : 0)) * sizeof(float);
 }
 
 size_t winograd4x4_units(const struct step *step, size_t images)
@@ -168,6 +189,7 @@ struct work {
     struct cut cut;
     struct strip strip;
     float *v, *m;
+    float *shortcut; /* [4, 4, BLOCK_CHANNELS]: what the projection adds to one tile */
 };
 
 /* A tile's image and the place of its first output. */
@@ -239,8 +261,36 @@ static void multiply_points(const struct work *work, const float *u, size_t widt
     }
 }
 
-static void transform_outputs(const struct work *work, const float *bias, size_t first_channel,
-                              size_t channels)
+/* A projection is a product of its own, a row of a tile at a time, and then like a residual. */
+static void project(const struct work *work, const float *u, size_t width, struct place place,
+                    struct winograd4x4_patch *patch)
+{
+    const struct tensor *projection = work->run->step->projection;
+    size_t stride_px = work->run->step->projection_stride_px;
+    struct winograd4x4_product product = {
+        .tiles = patch->columns,
+        .in = projection->channels,
+        .width = width,
+        .u = u,
+        .next_u = u,
+        .m = work->shortcut,
+        .v_stride = stride_px * projection->pixel_stride,
+        .m_stride = BLOCK_CHANNELS,
+    };
+    for (size_t y = 0; y < patch->rows; y++) {
+        product.v =
+            tensor_row_f32(projection, work->run->buffers, place.image, (place.y + y) * stride_px) +
+            place.x * product.v_stride;
+        work->parts->multiply(&product);
+        product.m += WINOGRAD4X4_TILE_PX * BLOCK_CHANNELS;
+    }
+    patch->residual = work->shortcut;
+    patch->residual_row_stride = WINOGRAD4X4_TILE_PX * BLOCK_CHANNELS;
+    patch->residual_pixel_stride = BLOCK_CHANNELS;
+}
+
+static void transform_outputs(const struct work *work, const float *bias, const float *projection,
+                              size_t first_channel, size_t channels)
 {
     const struct step *step = work->run->step;
     const struct tensor *output = step->output, *residual = step->residual;
@@ -263,6 +313,8 @@ static void transform_outputs(const struct work *work, const float *bias, size_t
                              : NULL;
         patch.rows = smaller(WINOGRAD4X4_TILE_PX, output->height_px - place.y);
         patch.columns = smaller(WINOGRAD4X4_TILE_PX, output->width_px - place.x);
+        if (step->projection)
+            project(work, projection, pad_channels(channels), place, &patch);
         work->parts->transform_output(&patch, work->m + i * BLOCK_CHANNELS,
                                       work->cut.m_point_stride);
     }
@@ -273,10 +325,11 @@ static void run_block(const struct work *work, size_t block)
     const struct step *step = work->run->step;
     size_t out = step->output->channels, first = block * BLOCK_CHANNELS;
     size_t channels = smaller(BLOCK_CHANNELS, out - first);
-    const float *bias = step->packed;
-    const float *u = bias + pad_channels(out) + WINOGRAD4X4_POINTS * step->input->channels * first;
-    multiply_points(work, u, pad_channels(channels));
-    transform_outputs(work, bias, first, channels);
+    size_t padded = pad_channels(out), in = step->input->channels;
+    const float *bias = step->packed, *u = bias + padded;
+    const float *projection = u + WINOGRAD4X4_POINTS * in * padded;
+    multiply_points(work, u + WINOGRAD4X4_POINTS * in * first, pad_channels(channels));
+    transform_outputs(work, bias, projection + first * projection_channels(step), first, channels);
 }
 
 /* Zeroes what lies behind each image whose last tile is in the strip. */
@@ -296,6 +349,7 @@ void winograd4x4_run(const struct winograd4x4_parts *parts, const struct step_ru
     struct work work = {.parts = parts, .run = run, .cut = make_cut(run->step, run->images)};
     work.v = scratch;
     work.m = work.v + WINOGRAD4X4_POINTS * work.cut.v_point_stride;
+    work.shortcut = work.m + WINOGRAD4X4_POINTS * work.cut.m_point_stride;
     for (size_t unit = first; unit < last; unit++) {
         size_t strip = unit / work.cut.strip_units, in_strip = unit % work.cut.strip_units;
         size_t block = in_strip * work.cut.unit_blocks;

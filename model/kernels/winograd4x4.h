@@ -33,10 +33,10 @@ struct winograd4x4_window {
  * order of the input channels. */
 struct winograd4x4_product {
     size_t tiles, in, width; /* width: a multiple of WINOGRAD4X4_LANES */
-    const float *v;          /* 64-byte aligned */
-    const float *u;          /* 64-byte aligned */
-    const float *next_u;     /* of as many floats: read next, to be fetched meanwhile */
-    float *m;                /* 64-byte aligned */
+    const float *v;
+    const float *u;      /* 64-byte aligned */
+    const float *next_u; /* of as many floats: read next, to be fetched meanwhile */
+    float *m;            /* 64-byte aligned */
     size_t v_stride, m_stride;
 };
 
@@ -64,11 +64,12 @@ struct winograd4x4_parts {
                              size_t point_stride);
 };
 
-/* A float convolution 3x3 of stride 1, padding 1 and one group, without projection, of any number
- * of channels and any size. */
+/* A float convolution 3x3 of stride 1, padding 1 and one group, of any number of channels and any
+ * size, with a residual or a projection or neither. */
 bool winograd4x4_supports(const struct step *step);
 
-/* Bias, then U [block of output channels][point][panel][in][panel channels]. */
+/* Bias, then U [block of output channels][point][panel][in][panel channels], then the projection's
+ * weights [panel][its channels][panel channels]. */
 size_t winograd4x4_packed_bytes(const struct step *step);
 void winograd4x4_pack(const struct step *step, const struct step_weights *weights,
                       size_t panel_channels, void *ret_packed);

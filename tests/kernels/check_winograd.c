@@ -20,7 +20,16 @@
 #include "model/net/engine_check.h"
 #include "model/net/recompute.h"
 
-enum { MAX_IMAGES = 3, INPUT = 0, OUTPUT, RESIDUAL, BUFFERS, SAMPLES = 64 };
+enum {
+    MAX_IMAGES = 3,
+    INPUT = 0,
+    OUTPUT,
+    RESIDUAL,
+    PROJECTION,
+    BUFFERS,
+    SAMPLES = 64,
+    PROJECTION_CHANNELS = 37
+};
 
 /* A small generator of our own, so that a failing shape comes again. */
 static uint32_t draw(uint32_t *state, uint32_t below)
@@ -37,6 +46,7 @@ static float draw_value(uint32_t *state)
 struct shape {
     uint32_t height_px, width_px, in_channels, out_channels, images;
     uint32_t halo_px, pixel_gap, image_gap; /* gaps in elements and in pixels */
+    uint32_t projection_stride_px;          /* 0: no projection */
     bool has_relu, has_residual, is_in_place;
 };
 
@@ -46,7 +56,7 @@ struct fixture {
     uint8_t *buffers[BUFFERS];
     size_t bytes[BUFFERS];
     uint8_t *output_before; /* [bytes of the output] */
-    float *weight, *bias;
+    float *weight, *bias, *projection;
 };
 
 static void *allocate(size_t bytes)
@@ -101,6 +111,17 @@ static void fill_tensor(struct fixture *fixture, unsigned index, uint32_t *state
             }
 }
 
+/* No larger than the step needs it. */
+static struct tensor make_projection(const struct shape *shape)
+{
+    struct shape larger = *shape;
+    if (shape->projection_stride_px > 0) {
+        larger.height_px = (shape->height_px - 1) * shape->projection_stride_px + 1;
+        larger.width_px = (shape->width_px - 1) * shape->projection_stride_px + 1;
+    }
+    return make_tensor(&larger, PROJECTION_CHANNELS, PROJECTION);
+}
+
 static void fixture_init(struct fixture *fixture, const struct shape *shape, uint32_t seed)
 {
     uint32_t state = seed;
@@ -108,12 +129,14 @@ static void fixture_init(struct fixture *fixture, const struct shape *shape, uin
     fixture->tensors[INPUT] = make_tensor(shape, shape->in_channels, INPUT);
     fixture->tensors[OUTPUT] = make_tensor(shape, shape->out_channels, OUTPUT);
     fixture->tensors[RESIDUAL] = make_tensor(shape, shape->out_channels, RESIDUAL);
+    fixture->tensors[PROJECTION] = make_projection(shape);
     for (unsigned i = 0; i < BUFFERS; i++)
         fill_tensor(fixture, i, &state);
     fixture->output_before = allocate(fixture->bytes[OUTPUT]);
     memcpy(fixture->output_before, fixture->buffers[OUTPUT], fixture->bytes[OUTPUT]);
     fixture->weight = random_floats((size_t)9 * shape->in_channels * shape->out_channels, &state);
     fixture->bias = random_floats(shape->out_channels, &state);
+    fixture->projection = random_floats((size_t)PROJECTION_CHANNELS * shape->out_channels, &state);
     fixture->step = (struct step){.op = STEP_CONV,
                                   .input = &fixture->tensors[INPUT],
                                   .output = &fixture->tensors[OUTPUT],
@@ -122,6 +145,10 @@ static void fixture_init(struct fixture *fixture, const struct shape *shape, uin
                                   .pad_px = 1,
                                   .groups = 1,
                                   .has_relu = shape->has_relu};
+    if (shape->projection_stride_px > 0) {
+        fixture->step.projection = &fixture->tensors[PROJECTION];
+        fixture->step.projection_stride_px = shape->projection_stride_px;
+    }
     if (shape->has_residual)
         fixture->step.residual = &fixture->tensors[shape->is_in_place ? OUTPUT : RESIDUAL];
 }
@@ -133,6 +160,7 @@ static void fixture_fini(struct fixture *fixture)
     free(fixture->output_before);
     free(fixture->weight);
     free(fixture->bias);
+    free(fixture->projection);
 }
 
 static void pack(struct fixture *fixture, const struct kernel *kernel)
@@ -142,7 +170,8 @@ static void pack(struct fixture *fixture, const struct kernel *kernel)
     step->kernel = kernel;
     step->packed_bytes = kernel->packed_bytes(step);
     void *packed = allocate(step->packed_bytes);
-    const struct step_weights weights = {.weight = fixture->weight, .bias = fixture->bias};
+    const struct step_weights weights = {
+        .weight = fixture->weight, .bias = fixture->bias, .projection = fixture->projection};
     kernel->pack(step, &weights, packed);
     step->packed = packed;
 }
@@ -221,13 +250,14 @@ static void compare_with_generic(const struct fixture *fixture, const uint8_t *f
 static void compare_with_double(const struct fixture *fixture, const uint8_t *found,
                                 const struct shape *shape, uint32_t *state)
 {
-    const struct step_weights weights = {.weight = fixture->weight, .bias = fixture->bias};
+    const struct step_weights weights = {
+        .weight = fixture->weight, .bias = fixture->bias, .projection = fixture->projection};
     const struct step_run run = {.step = &fixture->step,
                                  .buffers = (uint8_t *const *)fixture->buffers,
                                  .images = shape->images};
     uint8_t *buffers[BUFFERS] = {[OUTPUT] = allocate(fixture->bytes[OUTPUT])};
     uint8_t *before[BUFFERS] = {fixture->buffers[INPUT], fixture->output_before,
-                                fixture->buffers[RESIDUAL]};
+                                fixture->buffers[RESIDUAL], fixture->buffers[PROJECTION]};
     memcpy(buffers[OUTPUT], found, fixture->bytes[OUTPUT]);
     for (unsigned i = 0; i < SAMPLES; i++) {
         struct recompute_place place = {draw(state, shape->images), draw(state, shape->height_px),
@@ -276,7 +306,7 @@ static void check_shape(const struct kernel *kernel, const struct shape *shape, 
 
 static struct shape draw_shape(uint32_t *state)
 {
-    return (struct shape){
+    struct shape shape = {
         .height_px = 1 + draw(state, 21),
         .width_px = 1 + draw(state, 21),
         .in_channels = 1 + draw(state, 150),
@@ -289,6 +319,9 @@ static struct shape draw_shape(uint32_t *state)
         .has_residual = draw(state, 2),
         .is_in_place = draw(state, 2),
     };
+    if (!shape.has_residual)
+        shape.projection_stride_px = draw(state, 3);
+    return shape;
 }
 
 static void random_shapes_agree(const struct kernel *kernel)
@@ -336,7 +369,7 @@ static void leaves_other_steps(const struct kernel *kernel)
     steps[2].stride_px = 2;
     steps[3].pad_px = 0;
     steps[4].groups = 2;
-    steps[5].projection = &fixture.tensors[INPUT];
+    steps[5].projection = steps[5].residual = &fixture.tensors[INPUT];
     steps[6].input = &bytes;
     steps[7].arithmetic = STEP_BF16;
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
