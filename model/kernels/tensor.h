@@ -15,9 +15,9 @@ enum tensor_type { TENSOR_U8, TENSOR_F32, TENSOR_BF16 };
 /* Element (n, y, x, c) lies `offset_bytes` into the tensor's buffer, plus, in elements,
  *   n * image_stride + y * row_stride + x * pixel_stride + c.
  * A halo is zero and nobody writes it: the buffer of a tensor with one holds no other geometry.
- * What of image_stride is left behind the last row of a tensor without a halo is padding: whole
- * pixels, zero, which the step that writes the tensor keeps zero. What of pixel_stride is left
- * behind the channels may be read and holds anything. */
+ * Padding behind the last row is zero, too, and the step that writes the tensor keeps it so. What
+ * of pixel_stride is left behind the channels may be read and holds anything, and so may what of
+ * image_stride is left behind all that. */
 struct tensor {
     enum tensor_type type;
     uint32_t height_px, width_px, channels;
@@ -25,8 +25,9 @@ struct tensor {
                          offset_bytes */
     float scale;      /* real value of one step of TENSOR_U8, whose zero is 0; 1 otherwise */
     size_t pixel_stride, row_stride, image_stride; /* in elements */
-    uint32_t buffer;                               /* which of the plan's activation buffers */
-    size_t offset_bytes;                           /* of (0, 0, 0, 0) in it */
+    size_t padding;      /* elements behind an image's last row: whole pixels; 0 with a halo */
+    uint32_t buffer;     /* which of the plan's activation buffers */
+    size_t offset_bytes; /* of (0, 0, 0, 0) in it */
 };
 
 static inline size_t tensor_element_bytes(enum tensor_type type)
@@ -82,7 +83,7 @@ static inline bool tensor_has_geometry_of(const struct tensor *tensor, const str
     return tensor->type == other->type && tensor->height_px == other->height_px &&
            tensor->width_px == other->width_px && tensor->channels == other->channels &&
            tensor->halo_px == other->halo_px && tensor->pixel_stride == other->pixel_stride &&
-           tensor->row_stride == other->row_stride && tensor->image_stride == other->image_stride &&
+           tensor->row_stride == other->row_stride && tensor->padding == other->padding &&
            tensor->offset_bytes == other->offset_bytes;
 }
 
@@ -90,10 +91,9 @@ static inline bool tensor_has_geometry_of(const struct tensor *tensor, const str
 static inline void tensor_clear_padding(const struct tensor *tensor, uint8_t *const *buffers,
                                         size_t image)
 {
-    size_t used = tensor->height_px * tensor->row_stride;
-    if (tensor->halo_px == 0)
+    if (tensor->padding > 0)
         memset(tensor_pixel(tensor, buffers, image, tensor->height_px, 0), 0,
-               (tensor->image_stride - used) * tensor_element_bytes(tensor->type));
+               tensor->padding * tensor_element_bytes(tensor->type));
 }
 
 #endif

@@ -163,16 +163,27 @@ void engine_memory(const struct engine *engine, size_t *ret_bytes, size_t *ret_l
     *ret_locked_bytes = engine->plan.packed.locked_bytes;
 }
 
-/* How often a step runs in a batch of `images`, over all passes of all segments. */
-static size_t count_step_runs(const struct plan_segment *segment, size_t images)
+/* Images of a pass of a level. A large team gets more of them: a step of one image has too few
+ * units for it. */
+enum { MEMBERS_AN_IMAGE = 4 };
+
+static size_t pass_images(const struct plan *plan, size_t level, unsigned threads, size_t images)
 {
-    size_t pass = segment->images_per_pass ? segment->images_per_pass : images, runs = 0;
+    size_t shared = (threads + MEMBERS_AN_IMAGE - 1) / MEMBERS_AN_IMAGE;
+    size_t wanted = level == PLAN_WHOLE_BATCH ? images : plan->levels[level].images * shared;
+    return wanted < images ? wanted : images;
+}
+
+/* How often steps run in a batch of `images`, over all passes of level `level` and those within. */
+static size_t count_step_runs(const struct plan *plan, size_t level, unsigned threads,
+                              size_t images)
+{
+    size_t pass = pass_images(plan, level, threads, images), runs = 0;
     for (size_t first = 0; first < images; first += pass) {
         size_t count = images - first < pass ? images - first : pass;
-        if (!segment->children)
-            runs += segment->step_count;
-        for (size_t i = 0; segment->children && i < segment->child_count; i++)
-            runs += count_step_runs(&segment->children[i], count);
+        runs += plan->levels[level].step_count;
+        if (level > 0)
+            runs += count_step_runs(plan, level - 1, threads, count);
     }
     return runs;
 }
@@ -183,7 +194,9 @@ static enum status scratch_init(struct engine_scratch *scratch, unsigned threads
     const struct plan *plan = &scratch->engine->plan;
     size_t bytes, total = 0;
     for (size_t i = 0; i < plan->buffer_count; i++)
-        if (!checked_mul(plan->buffer_image_bytes[i], scratch->max_batch, &bytes) ||
+        if (!checked_mul(plan->buffers[i].image_bytes,
+                         pass_images(plan, plan->buffers[i].level, threads, scratch->max_batch),
+                         &bytes) ||
             !checked_add(total, bytes, &total))
             return error_set(error, STATUS_NO_MEMORY, "a batch of %zu images does not fit memory",
                              scratch->max_batch);
@@ -194,11 +207,13 @@ static enum status scratch_init(struct engine_scratch *scratch, unsigned threads
     if (status != STATUS_OK)
         return status;
     uint8_t *at = scratch->memory.data;
-    for (size_t i = 0; i < plan->buffer_count;
-         at += plan->buffer_image_bytes[i] * scratch->max_batch, i++)
+    for (size_t i = 0; i < plan->buffer_count; i++) {
         scratch->buffers[i] = at;
+        at += plan->buffers[i].image_bytes *
+              pass_images(plan, plan->buffers[i].level, threads, scratch->max_batch);
+    }
     scratch->thread_scratch = (uint8_t *)scratch->memory.data + buffers_bytes;
-    scratch->step_runs = count_step_runs(&plan->root, scratch->max_batch);
+    scratch->step_runs = count_step_runs(plan, plan->level_count - 1, threads, scratch->max_batch);
     scratch->next_unit = alloc_array(scratch->step_runs, sizeof *scratch->next_unit, SIZE_MAX / 2);
     if (!scratch->next_unit)
         return error_set(error, STATUS_NO_MEMORY, "no memory for %zu counters", scratch->step_runs);
@@ -250,6 +265,9 @@ struct walk {
     struct team *team;
     unsigned member;
     size_t step_run; /* index into next_unit */
+    /* As if each buffer held the whole batch: moved so far back that the images of the pass under
+     * way lie where its first images do. */
+    uint8_t *buffers[PLAN_MAX_BUFFERS];
 };
 
 static void share_units(struct walk *walk, const struct step_run *run)
@@ -273,7 +291,7 @@ static void run_step(struct walk *walk, const struct step *step, size_t first_im
 {
     struct engine_scratch *scratch = walk->scratch;
     const struct step_run run = {.step = step,
-                                 .buffers = scratch->buffers,
+                                 .buffers = walk->buffers,
                                  .slots = scratch->slots + first_image,
                                  .first_image = first_image,
                                  .images = images};
@@ -294,25 +312,38 @@ static void run_step(struct walk *walk, const struct step *step, size_t first_im
     team_barrier(walk->team);
 }
 
-static void run_segment(struct walk *walk, const struct plan_segment *segment, size_t first_image,
-                        size_t images)
+/* Moves the buffers of a level to a pass that begins with `first_image`. */
+static void move_buffers(struct walk *walk, size_t level, size_t first_image)
 {
-    size_t pass = segment->images_per_pass ? segment->images_per_pass : images;
+    const struct plan *plan = &walk->scratch->engine->plan;
+    for (size_t i = 0; i < plan->buffer_count; i++)
+        if (plan->buffers[i].level == level)
+            walk->buffers[i] =
+                walk->scratch->buffers[i] - first_image * plan->buffers[i].image_bytes;
+}
+
+static void run_level(struct walk *walk, size_t level, size_t first_image, size_t images)
+{
+    const struct plan *plan = &walk->scratch->engine->plan;
+    size_t pass = pass_images(plan, level, team_size(walk->team), images);
     for (size_t done = 0; done < images; done += pass) {
         size_t count = images - done < pass ? images - done : pass;
-        for (size_t i = 0; i < segment->child_count; i++)
-            run_segment(walk, &segment->children[i], first_image + done, count);
-        for (size_t i = 0; i < segment->step_count && !segment->children; i++)
-            run_step(walk, &walk->scratch->engine->plan.steps[segment->first_step + i],
-                     first_image + done, count);
+        move_buffers(walk, level, first_image + done);
+        if (level > 0)
+            run_level(walk, level - 1, first_image + done, count);
+        for (size_t i = 0; i < plan->levels[level].step_count; i++)
+            run_step(walk, &plan->steps[plan->levels[level].first_step + i], first_image + done,
+                     count);
     }
 }
 
 static void run_member(void *user, struct team *team, unsigned member)
 {
     struct engine_scratch *scratch = user;
+    const struct plan *plan = &scratch->engine->plan;
     struct walk walk = {.scratch = scratch, .team = team, .member = member};
-    run_segment(&walk, &scratch->engine->plan.root, 0, scratch->images);
+    move_buffers(&walk, PLAN_WHOLE_BATCH, 0);
+    run_level(&walk, plan->level_count - 1, 0, scratch->images);
 }
 
 /* Copies `tensor` of each image to `out` as dense [images, h, w, c]. */

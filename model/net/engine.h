@@ -19,8 +19,8 @@ struct engine_options {
     const struct quantization
         *quantization; /* "int8" needs it; borrowed, must outlive the engine */
     bool lock_memory;  /* try to keep weights and activations in RAM */
-    uint32_t
-        images_per_pass; /* images that go through the first segment together; 0: the whole batch */
+    uint32_t images_per_pass; /* images that go through the network together; 0: what suits the
+                                 caches */
 };
 
 struct engine;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/base/alloc.h"
+#include "model/net/plan_levels.h"
 #include "model/net/plan_pack.h"
 #include "model/net/plan_place.h"
 
@@ -102,17 +103,18 @@ static struct tensor *add_tensor(struct builder *builder, size_t index, uint32_t
     size_t row_px = side_px + 2 * halo;
     size_t pixels = round_up(row_px * row_px, is_vector ? 1 : layout->image_pixel_multiple);
     struct tensor *tensor = &plan->tensors[plan->tensor_count++];
-    *tensor = (struct tensor){
-        .type = type,
-        .height_px = side_px,
-        .width_px = side_px,
-        .channels = layer->out_channels,
-        .halo_px = (uint32_t)halo,
-        .scale = 1.0f,
-        .pixel_stride = stride,
-        .row_stride = row_px * stride,
-        .image_stride = round_up(pixels * stride, PLAN_ALIGNMENT / tensor_element_bytes(type)),
-        .offset_bytes = (halo * row_px + halo) * stride * tensor_element_bytes(type)};
+    *tensor = (struct tensor){.type = type,
+                              .height_px = side_px,
+                              .width_px = side_px,
+                              .channels = layer->out_channels,
+                              .halo_px = (uint32_t)halo,
+                              .scale = 1.0f,
+                              .pixel_stride = stride,
+                              .row_stride = row_px * stride,
+                              .image_stride = pixels * stride,
+                              .padding = (pixels - row_px * row_px) * stride,
+                              .offset_bytes =
+                                  (halo * row_px + halo) * stride * tensor_element_bytes(type)};
     return tensor;
 }
 
@@ -230,8 +232,7 @@ static enum status build(struct builder *builder)
     plan->logits = plan->steps[plan->step_count - 1].output;
     plan->pooled = plan->steps[plan->step_count - 1].input;
     plan->feature_map = plan->steps[plan->step_count - 2].input;
-    plan->root = (struct plan_segment){.step_count = plan->step_count,
-                                       .images_per_pass = builder->options->images_per_pass};
+    plan_levels_choose(builder->options->images_per_pass, plan);
     return plan_place(plan, builder->error);
 }
 

@@ -11,17 +11,24 @@
 #include "model/net/graph.h"
 #include "model/net/quantization.h"
 
-enum { PLAN_MAX_BUFFERS = 48, PLAN_ALIGNMENT = 64 };
+enum { PLAN_MAX_BUFFERS = 48, PLAN_MAX_LEVELS = 8, PLAN_ALIGNMENT = 64 };
 
-/* Steps that a group of images goes through together before the next group does. Either children,
- * or the steps [first_step, first_step + step_count). */
-struct plan_segment {
+#define PLAN_WHOLE_BATCH SIZE_MAX
+
+/* Steps that a few images go through together before the next few do: so few that what one step
+ * hands to the next is still in the caches. Levels are nested, since images get smaller: level 0's
+ * images run all of its steps, then the next images, until there are enough for the steps of level
+ * 1, and so on. */
+struct plan_level {
     size_t first_step, step_count;
-    const struct plan_segment *children;
-    size_t child_count;
-    uint32_t images_per_pass; /* 0: all that the parent hands down */
-    uint32_t
-        rows_per_stripe; /* of output a pass; 0: whole images, the one that today's engine runs */
+    uint32_t images; /* a pass; more where a large team shares them */
+};
+
+/* Activations. A tensor is only kept for the images of a pass of the level that reads it last, in
+ * the same place for every pass; what is kept for the whole batch has PLAN_WHOLE_BATCH. */
+struct plan_buffer {
+    size_t image_bytes; /* a multiple of PLAN_ALIGNMENT; zeroed before the first run */
+    size_t level;
 };
 
 /* Stands before the packed weights, which hold offsets but no pointers: the block may be written to
@@ -41,11 +48,11 @@ struct plan {
     size_t tensor_count;
     struct step *steps;
     size_t step_count;
-    struct plan_segment root;
+    struct plan_level levels[PLAN_MAX_LEVELS]; /* innermost first */
+    size_t level_count;
+    struct plan_buffer buffers[PLAN_MAX_BUFFERS];
     size_t buffer_count;
-    size_t buffer_image_bytes[PLAN_MAX_BUFFERS]; /* an image, a multiple of PLAN_ALIGNMENT; zeroed
-                                                    before the first run */
-    size_t scratch_bytes;                        /* a thread: the largest that a step wants */
+    size_t scratch_bytes; /* a thread: the largest that a step wants */
     struct region packed; /* plan_packed_header, then each step's packed weights */
     const struct tensor *feature_map, *pooled, *logits;
 };
@@ -56,7 +63,7 @@ struct plan_options {
     const struct quantization *quantization; /* for STEP_INT8, else NULL */
     float mean[3], std[3];
     bool lock_memory;
-    uint32_t images_per_pass;
+    uint32_t images_per_pass; /* through the whole network; 0: what suits the caches */
 };
 
 /* Fails with STATUS_BAD_MODEL (weights that are not finite numbers, an input too small for the

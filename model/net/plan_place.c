@@ -1,5 +1,7 @@
 #include "model/net/plan_place.h"
 
+#include "model/net/plan_levels.h"
+
 /* The buffers in the making. */
 struct places {
     const struct plan *plan;
@@ -28,11 +30,21 @@ static size_t last_use(const struct plan *plan, const struct tensor *tensor)
     return step;
 }
 
+/* The level whose passes the tensor must last for. */
+static size_t level_of(const struct plan *plan, const struct tensor *tensor)
+{
+    size_t use = last_use(plan, tensor);
+    bool is_matrix = plan->set->layout.image_pixel_multiple != 1;
+    return use == SIZE_MAX || is_matrix ? PLAN_WHOLE_BATCH : plan_levels_of(plan, use);
+}
+
 /* Whether `tensor` may live in the buffer: a halo must stay zero, so what has one shares with its
  * like alone. */
 static bool fits(const struct places *places, uint32_t buffer, const struct tensor *tensor)
 {
     const struct tensor *tenant = places->first_tenant[buffer];
+    if (places->plan->buffers[buffer].level != level_of(places->plan, tensor))
+        return false;
     return (tenant->halo_px == 0 && tensor->halo_px == 0) || tensor_has_geometry_of(tenant, tensor);
 }
 
@@ -40,7 +52,8 @@ static uint32_t choose_buffer(const struct places *places, size_t step_index)
 {
     const struct step *step = &places->plan->steps[step_index];
     if (step->residual && tensor_has_geometry_of(step->residual, step->output) &&
-        places->busy_until[step->residual->buffer] == step_index)
+        places->busy_until[step->residual->buffer] == step_index &&
+        fits(places, step->residual->buffer, step->output))
         return step->residual->buffer;
     uint32_t buffer = 0;
     while (buffer < places->plan->buffer_count &&
@@ -60,6 +73,19 @@ static struct tensor *output_of(struct plan *plan, size_t step)
     return &plan->tensors[plan->steps[step].output - plan->tensors];
 }
 
+/* An image lies as far from the next as the buffer's largest tenant wants, for all tenants alike,
+ * so that one shift moves a buffer to another pass's images. Rows of a GEMM that go on from image
+ * to image cannot have that: they stay for the whole batch. */
+static void spread_images(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->step_count; i++) {
+        struct tensor *output = output_of(plan, i);
+        if (plan->set->layout.image_pixel_multiple == 1)
+            output->image_stride =
+                plan->buffers[output->buffer].image_bytes / tensor_element_bytes(output->type);
+    }
+}
+
 enum status plan_place(struct plan *plan, struct error *error)
 {
     struct places places = {.plan = plan};
@@ -71,13 +97,14 @@ enum status plan_place(struct plan *plan, struct error *error)
                              "more than %d buffers of tensors are needed at layer %s",
                              PLAN_MAX_BUFFERS, plan->steps[i].name);
         if (buffer == plan->buffer_count) {
-            plan->buffer_count++;
+            plan->buffers[plan->buffer_count++].level = level_of(plan, output);
             places.first_tenant[buffer] = output;
         }
         output->buffer = buffer;
         places.busy_until[buffer] = last_use(plan, output);
-        if (image_bytes(output) > plan->buffer_image_bytes[buffer])
-            plan->buffer_image_bytes[buffer] = image_bytes(output);
+        if (image_bytes(output) > plan->buffers[buffer].image_bytes)
+            plan->buffers[buffer].image_bytes = image_bytes(output);
     }
+    spread_images(plan);
     return STATUS_OK;
 }

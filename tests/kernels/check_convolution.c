@@ -92,18 +92,20 @@ static struct tensor make_tensor(const struct kernel_layout *layout, enum tensor
                         ? round_up(channels * element, layout->pixel_multiple_bytes) / element
                         : channels;
     size_t row_px = side_px + 2 * halo;
-    return (struct tensor){.type = type,
-                           .height_px = side_px,
-                           .width_px = side_px,
-                           .channels = channels,
-                           .halo_px = (uint32_t)halo,
-                           .scale = type == TENSOR_U8 ? 0.01f + 0.003f * (float)buffer : 1.0f,
-                           .pixel_stride = stride,
-                           .row_stride = row_px * stride,
-                           .image_stride =
-                               round_up(row_px * row_px, layout->image_pixel_multiple) * stride,
-                           .buffer = buffer,
-                           .offset_bytes = (halo * row_px + halo) * stride * element};
+    return (struct tensor){
+        .type = type,
+        .height_px = side_px,
+        .width_px = side_px,
+        .channels = channels,
+        .halo_px = (uint32_t)halo,
+        .scale = type == TENSOR_U8 ? 0.01f + 0.003f * (float)buffer : 1.0f,
+        .pixel_stride = stride,
+        .row_stride = row_px * stride,
+        .image_stride = round_up(row_px * row_px, layout->image_pixel_multiple) * stride,
+        .padding =
+            (round_up(row_px * row_px, layout->image_pixel_multiple) - row_px * row_px) * stride,
+        .buffer = buffer,
+        .offset_bytes = (halo * row_px + halo) * stride * element};
 }
 
 /* Random channels, rubbish in what lies behind a pixel's channels where that may be read. */

@@ -17,6 +17,7 @@ static inline struct tensor matrix_tensor(uint32_t side_px, uint32_t channels, u
                            .pixel_stride = channels,
                            .row_stride = (size_t)side_px * channels,
                            .image_stride = pixels * channels,
+                           .padding = (pixels - (size_t)side_px * side_px) * channels,
                            .buffer = buffer};
 }
 

@@ -80,7 +80,7 @@ static void living_tensors_have_their_own_buffers(void **state)
             const struct step *step = &plan->steps[i];
             assert_in_range(step->output->buffer, 0, plan->buffer_count - 1);
             assert_true(step->output->image_stride * sizeof(float) <=
-                        plan->buffer_image_bytes[step->output->buffer]);
+                        plan->buffers[step->output->buffer].image_bytes);
             if (i > 0)
                 assert_int_not_equal(step->output->buffer, step->input->buffer);
             if (step->projection)
@@ -103,6 +103,41 @@ static void living_tensors_have_their_own_buffers(void **state)
         }
         drop(&fixture);
     }
+}
+
+static size_t level_of(const struct plan *plan, size_t step)
+{
+    size_t level = 0;
+    while (step >= plan->levels[level].first_step + plan->levels[level].step_count)
+        level++;
+    return level;
+}
+
+/* Large images go through the first steps in small passes; a tensor lasts for the passes of whoever
+ * reads it last. */
+static void levels_cover_the_steps_and_outlast_their_readers(void **state)
+{
+    (void)state;
+    struct fixture fixture = make(true, 1, "auto", 224);
+    const struct plan *plan = &fixture.plan;
+    size_t next = 0;
+    for (size_t i = 0; i < plan->level_count; i++) {
+        assert_int_equal(plan->levels[i].first_step, next);
+        assert_true(i == 0 || plan->levels[i].images > plan->levels[i - 1].images);
+        next += plan->levels[i].step_count;
+    }
+    assert_int_equal(next, plan->step_count);
+    assert_in_range(plan->level_count, 2, PLAN_MAX_LEVELS);
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const struct step *step = &plan->steps[i];
+        const struct tensor *read[] = {step->input, step->residual, step->projection};
+        for (size_t k = 0; k < 3; k++)
+            if (read[k] && step->op != STEP_CONV_INPUT)
+                assert_true(plan->buffers[read[k]->buffer].level >= level_of(plan, i));
+    }
+    assert_true(plan->buffers[plan->feature_map->buffer].level == PLAN_WHOLE_BATCH);
+    assert_true(plan->buffers[plan->logits->buffer].level == PLAN_WHOLE_BATCH);
+    drop(&fixture);
 }
 
 static void packed_weights_are_tagged_and_relocatable(void **state)
@@ -153,6 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shortcuts_are_part_of_the_last_convolution),
         cmocka_unit_test(living_tensors_have_their_own_buffers),
+        cmocka_unit_test(levels_cover_the_steps_and_outlast_their_readers),
         cmocka_unit_test(packed_weights_are_tagged_and_relocatable),
         cmocka_unit_test(weights_that_are_no_numbers_are_refused),
     };
