@@ -17,8 +17,8 @@ struct engine_options {
     const char *precision; /* "float32", "bf16", "int8"; "auto" or NULL: what is fastest here
                               without a calibration */
     const struct quantization
-        *quantization; /* "int8" needs it; borrowed, must outlive the engine */
-    bool lock_memory;  /* try to keep weights and activations in RAM */
+        *quantization;        /* "int8" needs it; borrowed, must outlive the engine */
+    bool lock_memory;         /* try to keep weights and activations in RAM */
     uint32_t images_per_pass; /* images that go through the network together; 0: what suits the
                                  caches */
 };
