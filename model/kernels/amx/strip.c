@@ -1,0 +1,259 @@
+#include "model/kernels/amx/strip.h"
+
+#include <immintrin.h>
+
+/* Where an output pixel is. */
+struct place {
+    size_t image;
+    uint32_t y, x;
+};
+
+static size_t round_up(size_t value, size_t multiple)
+{
+    return (value + multiple - 1) / multiple * multiple;
+}
+
+/* Whether every tap of every output pixel lies inside the tensor's halo. */
+static bool is_covered(const struct strip_source *source, const struct tensor *output)
+{
+    const struct tensor *tensor = source->tensor;
+    int64_t halo = tensor->halo_px;
+    int64_t reach = (int64_t)source->kernel_px - 1 - source->pad_px;
+    int64_t last_y = (int64_t)(output->height_px - 1) * source->stride_px + reach;
+    int64_t last_x = (int64_t)(output->width_px - 1) * source->stride_px + reach;
+    return source->pad_px <= halo && last_y < tensor->height_px + halo &&
+           last_x < tensor->width_px + halo;
+}
+
+static struct strip_source make_source(const struct strip_cut *cut, const struct tensor *tensor,
+                                       uint32_t kernel_px, uint32_t stride_px, uint32_t pad_px)
+{
+    struct strip_source source = {
+        .tensor = tensor, .kernel_px = kernel_px, .stride_px = stride_px, .pad_px = pad_px};
+    size_t bytes = tensor->channels * cut->element_bytes;
+    size_t padded = round_up(bytes, STRIP_STEP_BYTES);
+    source.tap_steps = padded / STRIP_STEP_BYTES;
+    source.steps = source.tap_steps * kernel_px * kernel_px;
+    source.is_widened = tensor_element_bytes(tensor->type) != cut->element_bytes;
+    /* What lies behind a pixel's channels meets weights of zero, which is enough for integers. */
+    bool may_read_behind = cut->element_bytes == 1 && tensor->pixel_stride >= padded;
+    source.is_direct = !source.is_widened && (bytes == padded || may_read_behind) &&
+                       is_covered(&source, cut->step->output);
+    return source;
+}
+
+struct strip_cut strip_cut_of(const struct step *step, size_t element_bytes)
+{
+    struct strip_cut cut = {.step = step, .element_bytes = element_bytes};
+    cut.sources[cut.source_count++] =
+        make_source(&cut, step->input, step->kernel_px, step->stride_px, step->pad_px);
+    if (step->projection)
+        cut.sources[cut.source_count++] =
+            make_source(&cut, step->projection, 1, step->projection_stride_px, 0);
+    for (size_t i = 0; i < cut.source_count; i++)
+        cut.steps += cut.sources[i].steps;
+    cut.panels = (step->output->channels + STRIP_PANEL - 1) / STRIP_PANEL;
+    return cut;
+}
+
+static size_t image_pixels(const struct strip_cut *cut)
+{
+    return (size_t)cut->step->output->height_px * cut->step->output->width_px;
+}
+
+size_t strip_count(const struct strip_cut *cut, size_t images)
+{
+    return (images * image_pixels(cut) + STRIP_PX - 1) / STRIP_PX;
+}
+
+size_t strip_weight_offset(const struct strip_cut *cut, size_t out, size_t step, size_t byte)
+{
+    size_t panel = out / STRIP_PANEL, tile = out % STRIP_PANEL / 16, column = out % 16;
+    return (panel * cut->steps + step) * STRIP_WEIGHT_BYTES + tile * STRIP_TILE_BYTES +
+           byte / 4 * STRIP_STEP_BYTES + column * 4 + byte % 4;
+}
+
+size_t strip_weights_bytes(const struct strip_cut *cut)
+{
+    return cut->panels * cut->steps * STRIP_WEIGHT_BYTES;
+}
+
+/* Scratch: the strip, the offsets of steps in a tensor and in gathered tiles, the tiles. */
+static size_t offsets_bytes(const struct strip_cut *cut)
+{
+    return round_up(2 * cut->steps * sizeof(size_t), 64);
+}
+
+size_t strip_scratch_bytes(const struct strip_cut *cut)
+{
+    return sizeof(struct strip) + offsets_bytes(cut) + STRIP_TILES * cut->steps * STRIP_TILE_BYTES;
+}
+
+static void fill_offsets(const struct strip_cut *cut, size_t *direct, size_t *gathered)
+{
+    for (size_t s = 0; s < cut->source_count; s++) {
+        const struct strip_source *source = &cut->sources[s];
+        size_t element = tensor_element_bytes(source->tensor->type), k = 0;
+        for (size_t ky = 0; ky < source->kernel_px; ky++)
+            for (size_t kx = 0; kx < source->kernel_px; kx++)
+                for (size_t i = 0; i < source->tap_steps; i++, k++) {
+                    direct[k] =
+                        (ky * source->tensor->row_stride + kx * source->tensor->pixel_stride) *
+                            element +
+                        i * STRIP_STEP_BYTES;
+                }
+        direct += k;
+    }
+    for (size_t k = 0; k < cut->steps; k++)
+        gathered[k] = k * STRIP_TILE_BYTES;
+}
+
+/* Input pixel (y, x), which may lie outside the image. */
+static const uint8_t *input_pixel(const struct tensor *tensor, uint8_t *const *buffers,
+                                  size_t image, int64_t y, int64_t x)
+{
+    int64_t elements = (int64_t)(image * tensor->image_stride) + y * (int64_t)tensor->row_stride +
+                       x * (int64_t)tensor->pixel_stride;
+    return buffers[tensor->buffer] + tensor->offset_bytes +
+           elements * (int64_t)tensor_element_bytes(tensor->type);
+}
+
+static const uint8_t *first_tap(const struct strip_source *source, uint8_t *const *buffers,
+                                struct place place)
+{
+    return input_pixel(source->tensor, buffers, place.image,
+                       (int64_t)place.y * source->stride_px - source->pad_px,
+                       (int64_t)place.x * source->stride_px - source->pad_px);
+}
+
+/* The rows of a tile in the tensor; false where they do not lie at one distance. */
+static bool find_rows(const struct strip_source *source, uint8_t *const *buffers,
+                      const struct place *places, struct strip_rows *ret_rows)
+{
+    const uint8_t *first = first_tap(source, buffers, places[0]), *before = first;
+    size_t stride = 0;
+    for (size_t i = 1; i < STRIP_TILE_PX; i++) {
+        const uint8_t *row = first_tap(source, buffers, places[i]);
+        if (i == 1)
+            stride = (size_t)(row - before);
+        if ((size_t)(row - before) != stride)
+            return false;
+        before = row;
+    }
+    ret_rows->base = first;
+    ret_rows->stride_bytes = stride;
+    return true;
+}
+
+/* 32 u8 as bfloat16, which holds them exactly. */
+static __m512i widen(const uint8_t *at, __mmask32 mask)
+{
+    __m256i bytes = _mm256_maskz_loadu_epi8(mask, at);
+    __m512 low = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm256_castsi256_si128(bytes)));
+    __m512 high = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm256_extracti128_si256(bytes, 1)));
+    __m256i halves[2] = {_mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(low), 16)),
+                         _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(high), 16))};
+    return _mm512_inserti64x4(_mm512_castsi256_si512(halves[0]), halves[1], 1);
+}
+
+/* One tap of 16 pixels, `tap_steps` tiles; a NULL is a pixel outside the image. */
+static void gather_tap(const struct strip_source *source, const uint8_t *const *pixels,
+                       uint8_t *tile)
+{
+    size_t element = tensor_element_bytes(source->tensor->type);
+    size_t step_bytes = source->is_widened ? STRIP_STEP_BYTES / 2 : STRIP_STEP_BYTES;
+    size_t left = source->tensor->channels * element;
+    for (size_t i = 0; i < source->tap_steps; i++, left -= step_bytes) {
+        __mmask64 used = left < 64 ? ((__mmask64)1 << left) - 1 : ~(__mmask64)0;
+        for (size_t row = 0; row < STRIP_TILE_PX; row++, tile += STRIP_STEP_BYTES) {
+            const uint8_t *at = pixels[row] ? pixels[row] + i * step_bytes : tile;
+            __mmask64 mask = pixels[row] ? used : 0;
+            __m512i value =
+                source->is_widened ? widen(at, (__mmask32)mask) : _mm512_maskz_loadu_epi8(mask, at);
+            _mm512_store_si512(tile, value);
+        }
+    }
+}
+
+static void gather(const struct strip_source *source, uint8_t *const *buffers,
+                   const struct place *places, uint8_t *tile)
+{
+    const struct tensor *tensor = source->tensor;
+    for (uint32_t ky = 0; ky < source->kernel_px; ky++)
+        for (uint32_t kx = 0; kx < source->kernel_px; kx++) {
+            const uint8_t *pixels[STRIP_TILE_PX];
+            for (size_t i = 0; i < STRIP_TILE_PX; i++) {
+                int64_t y = (int64_t)places[i].y * source->stride_px + ky - source->pad_px;
+                int64_t x = (int64_t)places[i].x * source->stride_px + kx - source->pad_px;
+                bool is_inside = y >= 0 && y < tensor->height_px && x >= 0 && x < tensor->width_px;
+                pixels[i] = is_inside ? input_pixel(tensor, buffers, places[i].image, y, x) : NULL;
+            }
+            gather_tap(source, pixels, tile);
+            tile += source->tap_steps * STRIP_TILE_BYTES;
+        }
+}
+
+/* Pixels of the strip; behind the last one it comes again, so that every tile is whole. */
+static void fill_places(const struct strip_cut *cut, const struct step_run *run, size_t first,
+                        size_t pixels, struct place *ret_places)
+{
+    const struct tensor *output = cut->step->output;
+    size_t image = first / image_pixels(cut), at = first % image_pixels(cut);
+    struct place place = {.image = run->first_image + image,
+                          .y = (uint32_t)(at / output->width_px),
+                          .x = (uint32_t)(at % output->width_px)};
+    for (size_t i = 0; i < STRIP_PX; i++) {
+        ret_places[i] = place;
+        if (i + 1 >= pixels)
+            continue;
+        if (++place.x == output->width_px) {
+            place.x = 0;
+            if (++place.y == output->height_px) {
+                place.y = 0;
+                place.image++;
+            }
+        }
+    }
+}
+
+static void fill_pixels(const struct strip_cut *cut, const struct step_run *run,
+                        const struct place *places, struct strip *strip)
+{
+    const struct step *step = cut->step;
+    for (size_t i = 0; i < strip->pixels; i++) {
+        struct place place = places[i];
+        strip->output[i] = tensor_pixel(step->output, run->buffers, place.image, place.y, place.x);
+        strip->residual[i] = step->residual ? tensor_pixel(step->residual, run->buffers,
+                                                           place.image, place.y, place.x)
+                                            : NULL;
+    }
+}
+
+struct strip *strip_open(const struct strip_cut *cut, const struct step_run *run, size_t index,
+                         void *scratch)
+{
+    struct strip *strip = scratch;
+    size_t *direct = (size_t *)(void *)((uint8_t *)scratch + sizeof *strip);
+    size_t *gathered = direct + cut->steps;
+    uint8_t *tiles = (uint8_t *)direct + offsets_bytes(cut);
+    size_t first = index * STRIP_PX, all = run->images * image_pixels(cut);
+    struct place places[STRIP_PX];
+    strip->pixels = all - first < STRIP_PX ? all - first : STRIP_PX;
+    fill_places(cut, run, first, strip->pixels, places);
+    fill_pixels(cut, run, places, strip);
+    fill_offsets(cut, direct, gathered);
+    for (size_t t = 0; t * STRIP_TILE_PX < strip->pixels; t++)
+        for (size_t s = 0, step = 0; s < cut->source_count; step += cut->sources[s].steps, s++) {
+            const struct strip_source *source = &cut->sources[s];
+            struct strip_rows *rows = &strip->rows[s][t];
+            bool is_whole = (t + 1) * STRIP_TILE_PX <= strip->pixels;
+            rows->offsets = direct + step;
+            if (is_whole && source->is_direct &&
+                find_rows(source, run->buffers, places + t * STRIP_TILE_PX, rows))
+                continue;
+            uint8_t *tile = tiles + (t * cut->steps + step) * STRIP_TILE_BYTES;
+            gather(source, run->buffers, places + t * STRIP_TILE_PX, tile);
+            *rows = (struct strip_rows){tile, STRIP_STEP_BYTES, gathered};
+        }
+    return strip;
+}
