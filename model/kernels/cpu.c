@@ -5,9 +5,15 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* Bits of XCR0, the register state that the operating system saves (Intel SDM volume 1, 13.3). */
 enum { XCR0_AVX = 0x6, XCR0_AVX512 = 0xe6, XCR0_AMX = 0x60000 };
+
+/* Linux gives the state of the tiles, 8 KiB a thread, to processes that asked for it (arch_prctl,
+ * Documentation/arch/x86/xstate.rst). */
+enum { GET_STATE_PERMISSION = 0x1022, REQUEST_STATE_PERMISSION = 0x1023, STATE_TILE_DATA = 18 };
 
 static unsigned long long read_xcr0(void)
 {
@@ -56,6 +62,19 @@ struct cpu_features cpu_probe(void)
     return features;
 }
 
+void cpu_request_amx(void)
+{
+    if (cpu_probe().has_amx)
+        syscall(SYS_arch_prctl, REQUEST_STATE_PERMISSION, STATE_TILE_DATA);
+}
+
+bool cpu_may_use_amx(void)
+{
+    unsigned long permitted = 0;
+    return cpu_probe().has_amx && syscall(SYS_arch_prctl, GET_STATE_PERMISSION, &permitted) == 0 &&
+           permitted >> STATE_TILE_DATA & 1;
+}
+
 void cpu_name(char *ret_name, unsigned long size)
 {
     unsigned words[12] = {0};
@@ -74,6 +93,15 @@ void cpu_name(char *ret_name, unsigned long size)
 struct cpu_features cpu_probe(void)
 {
     return (struct cpu_features){0};
+}
+
+void cpu_request_amx(void)
+{
+}
+
+bool cpu_may_use_amx(void)
+{
+    return false;
 }
 
 void cpu_name(char *ret_name, unsigned long size)

@@ -15,6 +15,14 @@ struct cpu_features {
 /* Asks the CPU. Any thread, cheap. */
 struct cpu_features cpu_probe(void);
 
+/* Asks the system for leave to use AMX, for the process and all threads that it will start; signal
+ * stacks (sigaltstack) must hold AT_MINSIGSTKSZ from then on. To be called before threads start.
+ * Whether it was given says cpu_may_use_amx. */
+void cpu_request_amx(void);
+
+/* Whether the CPU has AMX and this process has leave to use it. Any thread. */
+bool cpu_may_use_amx(void);
+
 /* The CPU's own name ("AMD EPYC 7763"), or "unknown"; written with its end to `ret_name`. */
 void cpu_name(char *ret_name, unsigned long size);
 

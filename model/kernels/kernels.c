@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "model/kernels/amx/amx_set.h"
 #include "model/kernels/avx512/avx512_set.h"
 #include "model/kernels/blas/blas_set.h"
 #include "model/kernels/blas/openblas.h"
@@ -17,6 +18,34 @@ static enum status open_avx512(struct error *error)
     return error_set(error, STATUS_UNSUPPORTED,
                      "this CPU (or the system it runs) has no AVX-512; try --kernels auto");
 }
+
+static enum status open_amx(struct error *error)
+{
+    struct cpu_features cpu = cpu_probe();
+    if (cpu.has_avx512_bf16 && cpu_may_use_amx())
+        return STATUS_OK;
+    return error_set(error, STATUS_UNSUPPORTED,
+                     cpu.has_amx
+                         ? "the system gives this process no leave to use AMX (Linux 5.16 "
+                           "gives it, unless a sandbox forbids arch_prctl); try --kernels "
+                           "auto"
+                         : "this CPU (or the system it runs) has no AMX; try --kernels auto");
+}
+
+static const char *describe_amx(void)
+{
+    return "AMX with int8 and BF16, AVX-512";
+}
+
+/* Tensors are laid out as those kernels want them that it falls back to. */
+static const struct kernel_set amx_set = {
+    .name = "amx",
+    .version = 1,
+    .layout = {.image_pixel_multiple = 1, .has_halo = true, .pixel_multiple_bytes = 64},
+    .kernels = amx_set_kernels,
+    .fallback = &avx512_set,
+    .preferred_arithmetic = STEP_BF16,
+};
 
 static const char *describe_avx512(void)
 {
@@ -34,6 +63,7 @@ static const struct {
     const char *(*describe)(void);
 } sets[] = {
 #if defined(__x86_64__)
+    {&amx_set, open_amx, describe_amx},
     {&avx512_set, open_avx512, describe_avx512},
 #endif
     {&blas_set, openblas_open, openblas_description},
@@ -60,7 +90,7 @@ enum status kernels_choose(const char *name, const struct kernel_set **ret_set, 
             return open_set(i, ret_set, error);
     }
     return error_set(error, STATUS_BAD_REQUEST,
-                     "no kernel set '%s'; there are auto, avx512, blas and generic", name);
+                     "no kernel set '%s'; there are auto, amx, avx512, blas and generic", name);
 }
 
 const char *kernels_name(size_t index)
@@ -98,4 +128,5 @@ const char *kernels_description(const struct kernel_set *set)
 void kernels_prepare_process(void)
 {
     openblas_prepare_environment();
+    cpu_request_amx();
 }

@@ -127,7 +127,8 @@ const struct kernel *kernels_for_step(const struct kernel_set *set, const struct
 const char *kernels_description(const struct kernel_set *set);
 
 /* Sets what libraries read from the environment when they are loaded (OPENBLAS_CORETYPE,
- * OPENBLAS_NUM_THREADS). To be called first in main, before any thread. */
+ * OPENBLAS_NUM_THREADS), and asks for leave to use AMX. To be called first in main, before any
+ * thread. */
 void kernels_prepare_process(void);
 
 #endif

@@ -54,7 +54,7 @@ def test_version_says_what_computes(classifyd):
     lines = dict(reversed([line.split(maxsplit=1) for line in done.out.splitlines()]))
     assert lines["classifyd"][0].isdigit()
     name, description = lines["kernels"].split(": ", 1)  # the best, which comes first
-    assert name in ("avx512", "avx2", "blas") and description
+    assert name in ("amx", "avx512", "avx2", "blas") and description
     assert "blas: OpenBLAS 0.3" in done.out and "generic: plain C" in done.out
     assert int(lines["threads"]) >= 1
     assert lines["locked"].startswith("memory ")

@@ -39,6 +39,7 @@ struct shape {
     bool has_halo;      /* as wide as the padding, else none */
     size_t slack_bytes; /* behind a pixel's channels */
     bool is_extreme;
+    bool is_slot, is_float_slot; /* STEP_CONV_INPUT */
 };
 
 struct fixture {
@@ -47,6 +48,8 @@ struct fixture {
     uint8_t *memory[BUFFERS], *buffers[BUFFERS];
     size_t bytes[BUFFERS];
     float *weight, *bias, *projection, *scale;
+    struct step_slot slots[MAX_IMAGES];
+    float *pixels[MAX_IMAGES];
 };
 
 static void *allocate(size_t bytes)
@@ -156,6 +159,26 @@ static void init_tensors(struct fixture *fixture, const struct shape *shape, uin
         fill_tensor(fixture, i, shape->is_extreme, state);
 }
 
+/* Each slot as large as its pixels, so that reading on is found. */
+static void make_slots(struct fixture *fixture, const struct shape *shape, uint32_t *state)
+{
+    struct tensor *input = &fixture->tensors[INPUT];
+    input->pixel_stride = 3;
+    input->row_stride = (size_t)input->width_px * 3;
+    size_t values = input->height_px * input->row_stride;
+    for (size_t image = 0; image < MAX_IMAGES; image++) {
+        fixture->pixels[image] = malloc(values * (shape->is_float_slot ? sizeof(float) : 1));
+        assert_non_null(fixture->pixels[image]);
+        for (size_t i = 0; i < values; i++)
+            if (shape->is_float_slot)
+                fixture->pixels[image][i] = 2.5f * draw_float(false, state);
+            else
+                ((uint8_t *)fixture->pixels[image])[i] = (uint8_t)draw(state, 256);
+        fixture->slots[image] = (struct step_slot){shape->is_float_slot ? TENSOR_F32 : TENSOR_U8,
+                                                   fixture->pixels[image]};
+    }
+}
+
 static void fixture_init(struct fixture *fixture, const struct shape *shape, uint32_t seed)
 {
     uint32_t state = seed;
@@ -170,7 +193,9 @@ static void fixture_init(struct fixture *fixture, const struct shape *shape, uin
     fixture->scale = draw_weights(out, 0.0f, false, &state);
     for (size_t i = 0; i < out; i++) /* some clip their weights */
         fixture->scale[i] = 0.0002f * (float)(1 + draw(&state, 8));
-    fixture->step = (struct step){.op = STEP_CONV,
+    if (shape->is_slot)
+        make_slots(fixture, shape, &state);
+    fixture->step = (struct step){.op = shape->is_slot ? STEP_CONV_INPUT : STEP_CONV,
                                   .arithmetic = shape->arithmetic,
                                   .input = &fixture->tensors[INPUT],
                                   .output = &fixture->tensors[OUTPUT],
@@ -178,7 +203,9 @@ static void fixture_init(struct fixture *fixture, const struct shape *shape, uin
                                   .stride_px = shape->stride_px,
                                   .pad_px = shape->pad_px,
                                   .groups = 1,
-                                  .has_relu = shape->has_relu};
+                                  .has_relu = shape->has_relu,
+                                  .mean = {0.485f, 0.456f, 0.406f},
+                                  .std = {0.229f, 0.224f, 0.225f}};
     if (shape->residual != NONE) {
         bool is_in_place = shape->is_in_place && (int)shape->output == shape->residual;
         fixture->step.residual = &fixture->tensors[is_in_place ? OUTPUT : RESIDUAL];
@@ -193,6 +220,8 @@ static void fixture_fini(struct fixture *fixture)
 {
     for (unsigned i = 0; i < BUFFERS; i++)
         free(fixture->memory[i]);
+    for (unsigned i = 0; i < MAX_IMAGES; i++)
+        free(fixture->pixels[i]);
     free(fixture->weight);
     free(fixture->bias);
     free(fixture->projection);
@@ -218,8 +247,11 @@ static void run_with(struct fixture *fixture, const struct kernel *kernel, size_
                                          fixture->scale};
     kernel->pack(step, &weights, packed);
     step->packed = packed;
-    const struct step_run run = {
-        .step = step, .buffers = fixture->buffers, .first_image = first, .images = images};
+    const struct step_run run = {.step = step,
+                                 .buffers = fixture->buffers,
+                                 .slots = fixture->slots + first,
+                                 .first_image = first,
+                                 .images = images};
     size_t units = kernel->units(step, images);
     for (size_t end = units; end > 0;) {
         size_t begin = end > piece ? end - piece : 0;
@@ -419,6 +451,34 @@ static void layers_of_resnet50(void **state)
     }
 }
 
+static void first_layers(void **state)
+{
+    (void)state;
+    enum amx_emulator_state emulator = install();
+    static const enum tensor_type types[] = {TENSOR_U8, TENSOR_BF16, TENSOR_F32};
+    for (uint32_t seed = 1; seed <= 24; seed++) {
+        bool is_int8 = seed % 2;
+        const struct shape shape = {.arithmetic = is_int8 ? STEP_INT8 : STEP_BF16,
+                                    .height_px = 11 + seed % 7,
+                                    .width_px = 17 + 3 * (seed % 11),
+                                    .channels = 3,
+                                    .out_channels = 30 + seed,
+                                    .kernel_px = seed % 8 ? 7 : 11,
+                                    .stride_px = 1 + seed % 3,
+                                    .pad_px = seed % 5 ? 3 : 0,
+                                    .images = 1 + seed % MAX_IMAGES,
+                                    .input = TENSOR_U8,
+                                    .output = types[seed % 3],
+                                    .residual = NONE,
+                                    .has_relu = seed % 4 > 0,
+                                    .has_halo = seed % 2,
+                                    .slack_bytes = 64,
+                                    .is_slot = true,
+                                    .is_float_slot = seed % 6 > 3};
+        check_shape(&shape, seed, emulator);
+    }
+}
+
 /* The same images in one batch and alone in other slots, in pieces of other sizes, laid out with
  * and without a halo, so gathered or loaded where they lie. */
 static void check_same_bits(enum step_arithmetic arithmetic)
@@ -504,9 +564,9 @@ static void what_is_left_to_others(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(int8_equals_generic),    cmocka_unit_test(bf16_agrees_with_generic),
-        cmocka_unit_test(layers_of_resnet50),     cmocka_unit_test(same_image_same_bits),
-        cmocka_unit_test(what_is_left_to_others),
+        cmocka_unit_test(int8_equals_generic),  cmocka_unit_test(bf16_agrees_with_generic),
+        cmocka_unit_test(layers_of_resnet50),   cmocka_unit_test(first_layers),
+        cmocka_unit_test(same_image_same_bits), cmocka_unit_test(what_is_left_to_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

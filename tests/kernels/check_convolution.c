@@ -534,14 +534,32 @@ static void avx512_int8(void **state)
     check_large_layers("avx512", STEP_INT8);
 }
 
+/* Where a CPU has none, check_amx.c runs the kernels on an emulator. */
+static void amx_bf16(void **state)
+{
+    (void)state;
+    (void)open_set("amx");
+    assert_in_range(check_random_shapes("amx", STEP_BF16, 150), 100, 150);
+    check_first_layers("amx", STEP_BF16);
+    check_large_layers("amx", STEP_BF16);
+}
+
+static void amx_int8(void **state)
+{
+    (void)state;
+    (void)open_set("amx");
+    assert_in_range(check_random_shapes("amx", STEP_INT8, 150), 100, 150);
+    check_first_layers("amx", STEP_INT8);
+    check_large_layers("amx", STEP_INT8);
+}
+
 int main(void)
 {
     kernels_prepare_process();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blas_float32),
-        cmocka_unit_test(avx512_float32),
-        cmocka_unit_test(avx512_bf16),
-        cmocka_unit_test(avx512_int8),
+        cmocka_unit_test(blas_float32), cmocka_unit_test(avx512_float32),
+        cmocka_unit_test(avx512_bf16),  cmocka_unit_test(avx512_int8),
+        cmocka_unit_test(amx_bf16),     cmocka_unit_test(amx_int8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,6 +70,15 @@ static void features_are_those_that_linux_sees(void **state)
     free(vendor);
 }
 
+/* Every Linux that lets a CPU's AMX be seen gives leave to whoever asks before anything else. */
+static void leave_to_use_amx_is_given_when_asked(void **state)
+{
+    (void)state;
+    assert_false(cpu_may_use_amx());
+    cpu_request_amx();
+    assert_int_equal(cpu_may_use_amx(), cpu_probe().has_amx);
+}
+
 static void the_name_is_the_one_that_linux_shows(void **state)
 {
     (void)state;
@@ -98,6 +107,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(features_are_those_that_linux_sees),
+        cmocka_unit_test(leave_to_use_amx_is_given_when_asked),
         cmocka_unit_test(the_name_is_the_one_that_linux_shows),
         cmocka_unit_test(a_name_is_cut_to_its_room),
     };

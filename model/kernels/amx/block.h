@@ -120,6 +120,7 @@ block_run_units(const struct step_run *run, size_t first, size_t last, void *scr
     struct strip *strip = NULL;
     struct block_waiting waiting = {.finish = finish};
     tiles_configure();
+    strip_begin(cut, scratch);
     for (size_t unit = first; unit < last; unit++) {
         size_t panel = unit % cut->panels;
         if (!strip || panel == 0) {

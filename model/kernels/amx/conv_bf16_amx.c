@@ -4,55 +4,64 @@
 #include <string.h>
 
 #include "model/kernels/amx/block.h"
+#include "model/kernels/amx/image_rows.h"
 #include "model/kernels/requantize.h"
 
-/* Packed: offset [channels, padded to 32], then the panels of weights. */
-static size_t padded_channels(const struct strip_cut *cut)
+/* Packed: offset [channels, padded to 32]; the values of pixel levels [256, 3], for a first step;
+ * the panels of weights. These are the sizes of the first two in bytes. */
+static size_t offset_bytes(const struct strip_cut *cut)
 {
-    return cut->panels * STRIP_PANEL;
+    return cut->panels * STRIP_PANEL * sizeof(float);
+}
+
+static size_t values_bytes(const struct strip_cut *cut)
+{
+    return cut->sources[0].is_slot ? IMAGE_ROWS_LEVELS * IMAGE_ROWS_RGB * sizeof(uint16_t) : 0;
 }
 
 static bool supports(const struct step *step)
 {
-    return step->op == STEP_CONV && step->arithmetic == STEP_BF16 && step->groups == 1 &&
-           step->input->type != TENSOR_F32 &&
+    return (step->op == STEP_CONV || image_rows_has(step)) && step->arithmetic == STEP_BF16 &&
+           step->groups == 1 && step->input->type != TENSOR_F32 &&
            (!step->projection || step->projection->type != TENSOR_F32);
 }
 
 static size_t packed_bytes(const struct step *step)
 {
     struct strip_cut cut = strip_cut_of(step, 2);
-    return padded_channels(&cut) * sizeof(float) + strip_weights_bytes(&cut);
+    return offset_bytes(&cut) + values_bytes(&cut) + strip_weights_bytes(&cut);
 }
 
-/* The weights of output channel `out` for the taps of one source, which begins at step `first`. */
-static void pack_source(const struct strip_cut *cut, const struct strip_source *source,
-                        const float *weight, size_t out, size_t first, uint8_t *panels)
+/* The weights of output channel `out` for one source. */
+static void pack_source(const struct strip_cut *cut, size_t s, const float *weight, size_t out,
+                        uint8_t *panels)
 {
+    const struct strip_source *source = &cut->sources[s];
+    float scale = source->is_slot ? 1.0f : source->tensor->scale;
     size_t channels = source->tensor->channels;
     for (size_t tap = 0; tap < (size_t)source->kernel_px * source->kernel_px; tap++)
         for (size_t c = 0; c < channels; c++) {
-            size_t step = first + tap * source->tap_steps + 2 * c / STRIP_STEP_BYTES;
-            uint16_t rounded = bfloat16_of_f32(weight[tap * channels + c] * source->tensor->scale);
-            memcpy(panels + strip_weight_offset(cut, out, step, 2 * c % STRIP_STEP_BYTES), &rounded,
-                   sizeof rounded);
+            uint16_t packed = bfloat16_of_f32(*weight++ * scale);
+            memcpy(panels + strip_weight_offset(cut, s, out, tap * source->tap_bytes + 2 * c),
+                   &packed, sizeof packed);
         }
 }
 
 static void pack(const struct step *step, const struct step_weights *weights, void *ret_packed)
 {
     struct strip_cut cut = strip_cut_of(step, 2);
-    const struct strip_source *own = &cut.sources[0];
     size_t taps = (size_t)step->kernel_px * step->kernel_px * step->input->channels;
-    float *offset = ret_packed;
-    uint8_t *panels = (uint8_t *)(offset + padded_channels(&cut));
     memset(ret_packed, 0, packed_bytes(step));
+    float *offset = ret_packed;
+    uint8_t *values = (uint8_t *)ret_packed + offset_bytes(&cut);
+    uint8_t *panels = values + values_bytes(&cut);
+    if (step->op == STEP_CONV_INPUT)
+        image_rows_fill_values(step, (uint16_t *)(void *)values);
     for (size_t out = 0; out < step->output->channels; out++) {
         offset[out] = requantize_offset(step, (double)weights->bias[out]);
-        pack_source(&cut, own, weights->weight + out * taps, out, 0, panels);
+        pack_source(&cut, 0, weights->weight + out * taps, out, panels);
         if (step->projection)
-            pack_source(&cut, &cut.sources[1],
-                        weights->projection + out * step->projection->channels, out, own->steps,
+            pack_source(&cut, 1, weights->projection + out * step->projection->channels, out,
                         panels);
     }
 }
@@ -74,9 +83,10 @@ static void run(const struct step_run *run, size_t first, size_t last, void *scr
     assert(supports(run->step) && last <= units(run->step, run->images));
     struct strip_cut cut = strip_cut_of(run->step, 2);
     struct finish finish = finish_of(run->step);
+    const uint8_t *values = (const uint8_t *)run->step->packed + offset_bytes(&cut);
     finish.offset = run->step->packed;
-    const uint8_t *weights = (const uint8_t *)(finish.offset + padded_channels(&cut));
-    block_run_units(run, first, last, scratch, &cut, &finish, weights, true);
+    cut.pixel_values = (const uint16_t *)(const void *)values;
+    block_run_units(run, first, last, scratch, &cut, &finish, values + values_bytes(&cut), true);
 }
 
 const struct kernel conv_bf16_amx = {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/kernels/amx/block.h"
+#include "model/kernels/amx/image_rows.h"
 #include "model/kernels/requantize.h"
 
 /* Packed: multiplier and offset, [channels, padded to 32] each, then the panels of weights. */
@@ -14,8 +15,8 @@ static size_t padded_channels(const struct strip_cut *cut)
 
 static bool supports(const struct step *step)
 {
-    return step->op == STEP_CONV && step->arithmetic == STEP_INT8 && step->groups == 1 &&
-           step->input->type == TENSOR_U8 &&
+    return (step->op == STEP_CONV || image_rows_has(step)) && step->arithmetic == STEP_INT8 &&
+           step->groups == 1 && step->input->type == TENSOR_U8 &&
            (!step->projection || step->projection->type == TENSOR_U8);
 }
 
@@ -25,36 +26,43 @@ static size_t packed_bytes(const struct step *step)
     return 2 * padded_channels(&cut) * sizeof(float) + strip_weights_bytes(&cut);
 }
 
-/* The weights of output channel `out` for the taps of one source, which begins at step `first`. */
-static void pack_source(const struct strip_cut *cut, const struct strip_source *source,
-                        const float *weight, float scale, size_t out, size_t first, int8_t *panels)
+/* The weights of output channel `out` for one source; what the mean adds to the bias, where the
+ * source is a slot's pixels. */
+static double pack_source(const struct strip_cut *cut, size_t s, const float *weight, float scale,
+                          size_t out, int8_t *panels)
 {
+    const struct strip_source *source = &cut->sources[s];
     size_t channels = source->tensor->channels;
-    for (size_t tap = 0; tap < (size_t)source->kernel_px * source->kernel_px; tap++)
+    size_t taps = (size_t)source->kernel_px * source->kernel_px;
+    int8_t slot_weights[IMAGE_ROWS_MAX_KERNEL_PX * IMAGE_ROWS_MAX_KERNEL_PX * IMAGE_ROWS_RGB];
+    for (size_t tap = 0; tap < taps; tap++)
         for (size_t c = 0; c < channels; c++) {
-            size_t step = first + tap * source->tap_steps + c / STRIP_STEP_BYTES;
-            panels[strip_weight_offset(cut, out, step, c % STRIP_STEP_BYTES)] =
-                requantize_weight(weight[tap * channels + c], source->tensor->scale, scale);
+            float input_scale =
+                source->is_slot ? requantize_pixel_scale(cut->step, c) : source->tensor->scale;
+            int8_t packed = requantize_weight(*weight++, input_scale, scale);
+            panels[strip_weight_offset(cut, s, out, tap * source->tap_bytes + c)] = packed;
+            if (source->is_slot)
+                slot_weights[tap * channels + c] = packed;
         }
+    return source->is_slot ? requantize_mean_bias(cut->step, slot_weights, taps, scale) : 0;
 }
 
 static void pack(const struct step *step, const struct step_weights *weights, void *ret_packed)
 {
     struct strip_cut cut = strip_cut_of(step, 1);
-    const struct strip_source *own = &cut.sources[0];
     size_t taps = (size_t)step->kernel_px * step->kernel_px * step->input->channels;
     float *multiplier = ret_packed, *offset = multiplier + padded_channels(&cut);
     int8_t *panels = (int8_t *)(offset + padded_channels(&cut));
     memset(ret_packed, 0, packed_bytes(step));
     for (size_t out = 0; out < step->output->channels; out++) {
         float scale = weights->scale[out];
-        multiplier[out] = requantize_multiplier(step, scale);
-        offset[out] = requantize_offset(step, (double)weights->bias[out]);
-        pack_source(&cut, own, weights->weight + out * taps, scale, out, 0, panels);
+        double bias = (double)weights->bias[out];
+        bias += pack_source(&cut, 0, weights->weight + out * taps, scale, out, panels);
         if (step->projection)
-            pack_source(&cut, &cut.sources[1],
-                        weights->projection + out * step->projection->channels, scale, out,
-                        own->steps, panels);
+            pack_source(&cut, 1, weights->projection + out * step->projection->channels, scale, out,
+                        panels);
+        multiplier[out] = requantize_multiplier(step, scale);
+        offset[out] = requantize_offset(step, bias);
     }
 }
 

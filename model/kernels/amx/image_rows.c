@@ -46,8 +46,7 @@ void image_rows_fill_values(const struct step *step, uint16_t *ret_values)
 {
     for (size_t level = 0; level < IMAGE_ROWS_LEVELS; level++)
         for (size_t c = 0; c < IMAGE_ROWS_RGB; c++)
-            *ret_values++ =
-                bfloat16_of_f32(((float)level / 255.0f - step->mean[c]) / step->std[c]);
+            *ret_values++ = bfloat16_of_f32(((float)level / 255.0f - step->mean[c]) / step->std[c]);
 }
 
 /* `count` pixels from outside the image. */

@@ -2,11 +2,7 @@
 
 #include <immintrin.h>
 
-/* Where an output pixel is. */
-struct place {
-    size_t image;
-    uint32_t y, x;
-};
+#include "model/kernels/amx/image_rows.h"
 
 static size_t round_up(size_t value, size_t multiple)
 {
@@ -31,14 +27,28 @@ static struct strip_source make_source(const struct strip_cut *cut, const struct
     struct strip_source source = {
         .tensor = tensor, .kernel_px = kernel_px, .stride_px = stride_px, .pad_px = pad_px};
     size_t bytes = tensor->channels * cut->element_bytes;
-    size_t padded = round_up(bytes, STRIP_STEP_BYTES);
-    source.tap_steps = padded / STRIP_STEP_BYTES;
-    source.steps = source.tap_steps * kernel_px * kernel_px;
+    source.tap_bytes = round_up(bytes, STRIP_STEP_BYTES);
+    source.steps = source.tap_bytes / STRIP_STEP_BYTES * kernel_px * kernel_px;
     source.is_widened = tensor_element_bytes(tensor->type) != cut->element_bytes;
     /* What lies behind a pixel's channels meets weights of zero, which is enough for integers. */
-    bool may_read_behind = cut->element_bytes == 1 && tensor->pixel_stride >= padded;
-    source.is_direct = !source.is_widened && (bytes == padded || may_read_behind) &&
+    bool may_read_behind = cut->element_bytes == 1 && tensor->pixel_stride >= source.tap_bytes;
+    source.is_direct = !source.is_widened && (bytes == source.tap_bytes || may_read_behind) &&
                        is_covered(&source, cut->step->output);
+    return source;
+}
+
+/* The taps of a pixel follow each other without a gap, since each has but three channels. */
+static struct strip_source make_slot_source(const struct strip_cut *cut)
+{
+    const struct step *step = cut->step;
+    struct strip_source source = {.tensor = step->input,
+                                  .kernel_px = step->kernel_px,
+                                  .stride_px = step->stride_px,
+                                  .pad_px = step->pad_px,
+                                  .tap_bytes = step->input->channels * cut->element_bytes,
+                                  .is_slot = true};
+    size_t bytes = source.tap_bytes * step->kernel_px * step->kernel_px;
+    source.steps = round_up(bytes, STRIP_STEP_BYTES) / STRIP_STEP_BYTES;
     return source;
 }
 
@@ -46,7 +56,9 @@ struct strip_cut strip_cut_of(const struct step *step, size_t element_bytes)
 {
     struct strip_cut cut = {.step = step, .element_bytes = element_bytes};
     cut.sources[cut.source_count++] =
-        make_source(&cut, step->input, step->kernel_px, step->stride_px, step->pad_px);
+        step->op == STEP_CONV_INPUT
+            ? make_slot_source(&cut)
+            : make_source(&cut, step->input, step->kernel_px, step->stride_px, step->pad_px);
     if (step->projection)
         cut.sources[cut.source_count++] =
             make_source(&cut, step->projection, 1, step->projection_stride_px, 0);
@@ -66,11 +78,13 @@ size_t strip_count(const struct strip_cut *cut, size_t images)
     return (images * image_pixels(cut) + STRIP_PX - 1) / STRIP_PX;
 }
 
-size_t strip_weight_offset(const struct strip_cut *cut, size_t out, size_t step, size_t byte)
+size_t strip_weight_offset(const struct strip_cut *cut, size_t source, size_t out, size_t byte)
 {
     size_t panel = out / STRIP_PANEL, tile = out % STRIP_PANEL / 16, column = out % 16;
+    size_t step = byte / STRIP_STEP_BYTES + (source ? cut->sources[0].steps : 0);
+    size_t row = byte % STRIP_STEP_BYTES / 4;
     return (panel * cut->steps + step) * STRIP_WEIGHT_BYTES + tile * STRIP_TILE_BYTES +
-           byte / 4 * STRIP_STEP_BYTES + column * 4 + byte % 4;
+           row * STRIP_STEP_BYTES + column * 4 + byte % 4;
 }
 
 size_t strip_weights_bytes(const struct strip_cut *cut)
@@ -78,34 +92,54 @@ size_t strip_weights_bytes(const struct strip_cut *cut)
     return cut->panels * cut->steps * STRIP_WEIGHT_BYTES;
 }
 
-/* Scratch: the strip, the offsets of steps in a tensor and in gathered tiles, the tiles. */
-static size_t offsets_bytes(const struct strip_cut *cut)
+/* Scratch: the strip, the offsets of steps in a tensor and in gathered tiles, the tiles, rows of
+ * images. */
+struct parts {
+    struct strip *strip;
+    size_t *direct, *gathered;
+    uint8_t *tiles;
+    struct image_rows *image_rows;
+};
+
+static struct parts parts_of(const struct strip_cut *cut, void *scratch)
 {
-    return round_up(2 * cut->steps * sizeof(size_t), 64);
+    uint8_t *offsets = (uint8_t *)scratch + sizeof(struct strip);
+    uint8_t *tiles = offsets + round_up(2 * cut->steps * sizeof(size_t), 64);
+    uint8_t *rows = tiles + STRIP_TILES * cut->steps * STRIP_TILE_BYTES;
+    return (struct parts){.strip = scratch,
+                          .direct = (size_t *)(void *)offsets,
+                          .gathered = (size_t *)(void *)offsets + cut->steps,
+                          .tiles = tiles,
+                          .image_rows = (struct image_rows *)(void *)rows};
 }
 
 size_t strip_scratch_bytes(const struct strip_cut *cut)
 {
-    return sizeof(struct strip) + offsets_bytes(cut) + STRIP_TILES * cut->steps * STRIP_TILE_BYTES;
+    size_t rows = cut->sources[0].is_slot ? image_rows_bytes(cut) : 0;
+    return sizeof(struct strip) + round_up(2 * cut->steps * sizeof(size_t), 64) +
+           STRIP_TILES * cut->steps * STRIP_TILE_BYTES + rows;
 }
 
-static void fill_offsets(const struct strip_cut *cut, size_t *direct, size_t *gathered)
+static void fill_offsets(const struct strip_source *source, size_t *offsets)
 {
-    for (size_t s = 0; s < cut->source_count; s++) {
-        const struct strip_source *source = &cut->sources[s];
-        size_t element = tensor_element_bytes(source->tensor->type), k = 0;
-        for (size_t ky = 0; ky < source->kernel_px; ky++)
-            for (size_t kx = 0; kx < source->kernel_px; kx++)
-                for (size_t i = 0; i < source->tap_steps; i++, k++) {
-                    direct[k] =
-                        (ky * source->tensor->row_stride + kx * source->tensor->pixel_stride) *
-                            element +
-                        i * STRIP_STEP_BYTES;
-                }
-        direct += k;
-    }
+    const struct tensor *tensor = source->tensor;
+    size_t element = tensor_element_bytes(tensor->type);
+    for (size_t ky = 0; ky < source->kernel_px; ky++)
+        for (size_t kx = 0; kx < source->kernel_px; kx++)
+            for (size_t byte = 0; byte < source->tap_bytes; byte += STRIP_STEP_BYTES)
+                *offsets++ = (ky * tensor->row_stride + kx * tensor->pixel_stride) * element + byte;
+}
+
+void strip_begin(const struct strip_cut *cut, void *scratch)
+{
+    struct parts parts = parts_of(cut, scratch);
+    for (size_t s = 0, step = 0; s < cut->source_count; step += cut->sources[s].steps, s++)
+        if (cut->sources[s].is_direct)
+            fill_offsets(&cut->sources[s], parts.direct + step);
     for (size_t k = 0; k < cut->steps; k++)
-        gathered[k] = k * STRIP_TILE_BYTES;
+        parts.gathered[k] = k * STRIP_TILE_BYTES;
+    if (cut->sources[0].is_slot)
+        image_rows_begin(parts.image_rows);
 }
 
 /* Input pixel (y, x), which may lie outside the image. */
@@ -119,7 +153,7 @@ static const uint8_t *input_pixel(const struct tensor *tensor, uint8_t *const *b
 }
 
 static const uint8_t *first_tap(const struct strip_source *source, uint8_t *const *buffers,
-                                struct place place)
+                                struct strip_place place)
 {
     return input_pixel(source->tensor, buffers, place.image,
                        (int64_t)place.y * source->stride_px - source->pad_px,
@@ -128,7 +162,7 @@ static const uint8_t *first_tap(const struct strip_source *source, uint8_t *cons
 
 /* The rows of a tile in the tensor; false where they do not lie at one distance. */
 static bool find_rows(const struct strip_source *source, uint8_t *const *buffers,
-                      const struct place *places, struct strip_rows *ret_rows)
+                      const struct strip_place *places, struct strip_rows *ret_rows)
 {
     const uint8_t *first = first_tap(source, buffers, places[0]), *before = first;
     size_t stride = 0;
@@ -156,14 +190,14 @@ static __m512i widen(const uint8_t *at, __mmask32 mask)
     return _mm512_inserti64x4(_mm512_castsi256_si512(halves[0]), halves[1], 1);
 }
 
-/* One tap of 16 pixels, `tap_steps` tiles; a NULL is a pixel outside the image. */
+/* One tap of 16 pixels, a tile a step; a NULL is a pixel outside the image. */
 static void gather_tap(const struct strip_source *source, const uint8_t *const *pixels,
                        uint8_t *tile)
 {
     size_t element = tensor_element_bytes(source->tensor->type);
     size_t step_bytes = source->is_widened ? STRIP_STEP_BYTES / 2 : STRIP_STEP_BYTES;
     size_t left = source->tensor->channels * element;
-    for (size_t i = 0; i < source->tap_steps; i++, left -= step_bytes) {
+    for (size_t i = 0; i < source->tap_bytes / STRIP_STEP_BYTES; i++, left -= step_bytes) {
         __mmask64 used = left < 64 ? ((__mmask64)1 << left) - 1 : ~(__mmask64)0;
         for (size_t row = 0; row < STRIP_TILE_PX; row++, tile += STRIP_STEP_BYTES) {
             const uint8_t *at = pixels[row] ? pixels[row] + i * step_bytes : tile;
@@ -176,7 +210,7 @@ static void gather_tap(const struct strip_source *source, const uint8_t *const *
 }
 
 static void gather(const struct strip_source *source, uint8_t *const *buffers,
-                   const struct place *places, uint8_t *tile)
+                   const struct strip_place *places, uint8_t *tile)
 {
     const struct tensor *tensor = source->tensor;
     for (uint32_t ky = 0; ky < source->kernel_px; ky++)
@@ -189,19 +223,19 @@ static void gather(const struct strip_source *source, uint8_t *const *buffers,
                 pixels[i] = is_inside ? input_pixel(tensor, buffers, places[i].image, y, x) : NULL;
             }
             gather_tap(source, pixels, tile);
-            tile += source->tap_steps * STRIP_TILE_BYTES;
+            tile += source->tap_bytes / STRIP_STEP_BYTES * STRIP_TILE_BYTES;
         }
 }
 
 /* Pixels of the strip; behind the last one it comes again, so that every tile is whole. */
 static void fill_places(const struct strip_cut *cut, const struct step_run *run, size_t first,
-                        size_t pixels, struct place *ret_places)
+                        size_t pixels, struct strip_place *ret_places)
 {
     const struct tensor *output = cut->step->output;
     size_t image = first / image_pixels(cut), at = first % image_pixels(cut);
-    struct place place = {.image = run->first_image + image,
-                          .y = (uint32_t)(at / output->width_px),
-                          .x = (uint32_t)(at % output->width_px)};
+    struct strip_place place = {.image = run->first_image + image,
+                                .y = (uint32_t)(at / output->width_px),
+                                .x = (uint32_t)(at % output->width_px)};
     for (size_t i = 0; i < STRIP_PX; i++) {
         ret_places[i] = place;
         if (i + 1 >= pixels)
@@ -217,11 +251,11 @@ static void fill_places(const struct strip_cut *cut, const struct step_run *run,
 }
 
 static void fill_pixels(const struct strip_cut *cut, const struct step_run *run,
-                        const struct place *places, struct strip *strip)
+                        const struct strip_place *places, struct strip *strip)
 {
     const struct step *step = cut->step;
     for (size_t i = 0; i < strip->pixels; i++) {
-        struct place place = places[i];
+        struct strip_place place = places[i];
         strip->output[i] = tensor_pixel(step->output, run->buffers, place.image, place.y, place.x);
         strip->residual[i] = step->residual ? tensor_pixel(step->residual, run->buffers,
                                                            place.image, place.y, place.x)
@@ -229,31 +263,37 @@ static void fill_pixels(const struct strip_cut *cut, const struct step_run *run,
     }
 }
 
+/* The rows of tile `t` of source `s`, whose first step is `step`. */
+static struct strip_rows lay_tile(const struct strip_cut *cut, const struct step_run *run,
+                                  const struct parts *parts, const struct strip_place *places,
+                                  size_t s, size_t step, size_t t)
+{
+    const struct strip_source *source = &cut->sources[s];
+    struct strip_rows rows = {.offsets = parts->direct + step};
+    bool is_whole = (t + 1) * STRIP_TILE_PX <= parts->strip->pixels;
+    places += t * STRIP_TILE_PX;
+    if (is_whole && source->is_direct && find_rows(source, run->buffers, places, &rows))
+        return rows;
+    uint8_t *tile = parts->tiles + (t * cut->steps + step) * STRIP_TILE_BYTES;
+    if (source->is_slot)
+        image_rows_gather(cut, run, places, parts->image_rows, tile);
+    else
+        gather(source, run->buffers, places, tile);
+    return (struct strip_rows){tile, STRIP_STEP_BYTES, parts->gathered};
+}
+
 struct strip *strip_open(const struct strip_cut *cut, const struct step_run *run, size_t index,
                          void *scratch)
 {
-    struct strip *strip = scratch;
-    size_t *direct = (size_t *)(void *)((uint8_t *)scratch + sizeof *strip);
-    size_t *gathered = direct + cut->steps;
-    uint8_t *tiles = (uint8_t *)direct + offsets_bytes(cut);
+    struct parts parts = parts_of(cut, scratch);
+    struct strip *strip = parts.strip;
     size_t first = index * STRIP_PX, all = run->images * image_pixels(cut);
-    struct place places[STRIP_PX];
+    struct strip_place places[STRIP_PX];
     strip->pixels = all - first < STRIP_PX ? all - first : STRIP_PX;
     fill_places(cut, run, first, strip->pixels, places);
     fill_pixels(cut, run, places, strip);
-    fill_offsets(cut, direct, gathered);
     for (size_t t = 0; t * STRIP_TILE_PX < strip->pixels; t++)
-        for (size_t s = 0, step = 0; s < cut->source_count; step += cut->sources[s].steps, s++) {
-            const struct strip_source *source = &cut->sources[s];
-            struct strip_rows *rows = &strip->rows[s][t];
-            bool is_whole = (t + 1) * STRIP_TILE_PX <= strip->pixels;
-            rows->offsets = direct + step;
-            if (is_whole && source->is_direct &&
-                find_rows(source, run->buffers, places + t * STRIP_TILE_PX, rows))
-                continue;
-            uint8_t *tile = tiles + (t * cut->steps + step) * STRIP_TILE_BYTES;
-            gather(source, run->buffers, places + t * STRIP_TILE_PX, tile);
-            *rows = (struct strip_rows){tile, STRIP_STEP_BYTES, gathered};
-        }
+        for (size_t s = 0, step = 0; s < cut->source_count; step += cut->sources[s].steps, s++)
+            strip->rows[s][t] = lay_tile(cut, run, &parts, places, s, step, t);
     return strip;
 }

@@ -26,9 +26,11 @@ enum {
 struct strip_source {
     const struct tensor *tensor;
     uint32_t kernel_px, stride_px, pad_px;
-    size_t tap_steps, steps; /* of K, a tap and all together */
-    bool is_widened;         /* u8 in memory, bfloat16 in the tile */
-    bool is_direct;          /* tiles may be loaded from where the tensor lies */
+    size_t tap_bytes; /* of K; whole steps, but where a slot's pixels are the input */
+    size_t steps;     /* of K */
+    bool is_slot;     /* STEP_CONV_INPUT: always gathered, see image_rows.h */
+    bool is_widened;  /* u8 in memory, bfloat16 in the tile */
+    bool is_direct;   /* tiles may be loaded from where the tensor lies */
 };
 
 /* A step seen so; cheap to make. */
@@ -39,6 +41,13 @@ struct strip_cut {
     size_t source_count;
     size_t steps; /* of K, over all sources */
     size_t panels;
+    const uint16_t *pixel_values; /* see image_rows.h; to be set by who runs the step */
+};
+
+/* Where an output pixel is. */
+struct strip_place {
+    size_t image;
+    uint32_t y, x;
 };
 
 /* Where the 16 rows of a tile lie: row r of step k at base + offsets[k] + r * stride_bytes. */
@@ -62,12 +71,15 @@ struct strip_cut strip_cut_of(const struct step *step, size_t element_bytes);
 /* Strips of a run of `images`. A unit is strip * panels + panel. */
 size_t strip_count(const struct strip_cut *cut, size_t images);
 
-/* Where the weights of output channel `out` for bytes 4n to 4n + 3 of a step lie, in bytes from the
- * first panel's. */
-size_t strip_weight_offset(const struct strip_cut *cut, size_t out, size_t step, size_t byte);
+/* Where the weight of output channel `out` for byte `byte` of source `source`'s K lies, in bytes
+ * from the first panel's. */
+size_t strip_weight_offset(const struct strip_cut *cut, size_t source, size_t out, size_t byte);
 size_t strip_weights_bytes(const struct strip_cut *cut);
 
 size_t strip_scratch_bytes(const struct strip_cut *cut);
+
+/* To be called before the first strip of a run. */
+void strip_begin(const struct strip_cut *cut, void *scratch);
 
 /* Lays out strip `index` in `scratch` and gathers what has to be. */
 struct strip *strip_open(const struct strip_cut *cut, const struct step_run *run, size_t index,
