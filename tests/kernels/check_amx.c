@@ -451,6 +451,30 @@ static void layers_of_resnet50(void **state)
     }
 }
 
+/* Pixels at one distance whose taps reach over the upper and left edge alone, and no halo there:
+ * what may not be loaded from where it lies, although the last tap may. */
+static void an_edge_without_halo(void **state)
+{
+    (void)state;
+    enum amx_emulator_state emulator = install();
+    for (int arithmetic = STEP_BF16; arithmetic <= STEP_INT8; arithmetic++) {
+        enum tensor_type type = arithmetic == STEP_INT8 ? TENSOR_U8 : TENSOR_BF16;
+        const struct shape shape = {.arithmetic = (enum step_arithmetic)arithmetic,
+                                    .height_px = 6,
+                                    .width_px = 64,
+                                    .channels = 64,
+                                    .out_channels = 33,
+                                    .kernel_px = 3,
+                                    .stride_px = 2,
+                                    .pad_px = 1,
+                                    .images = 2,
+                                    .input = type,
+                                    .output = TENSOR_F32,
+                                    .residual = NONE};
+        check_shape(&shape, 1, emulator);
+    }
+}
+
 static void first_layers(void **state)
 {
     (void)state;
@@ -564,9 +588,10 @@ static void what_is_left_to_others(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(int8_equals_generic),  cmocka_unit_test(bf16_agrees_with_generic),
-        cmocka_unit_test(layers_of_resnet50),   cmocka_unit_test(first_layers),
-        cmocka_unit_test(same_image_same_bits), cmocka_unit_test(what_is_left_to_others),
+        cmocka_unit_test(int8_equals_generic),    cmocka_unit_test(bf16_agrees_with_generic),
+        cmocka_unit_test(layers_of_resnet50),     cmocka_unit_test(an_edge_without_halo),
+        cmocka_unit_test(first_layers),           cmocka_unit_test(same_image_same_bits),
+        cmocka_unit_test(what_is_left_to_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

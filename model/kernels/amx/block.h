@@ -88,7 +88,7 @@ block_run(const struct strip_cut *cut, struct strip *strip, size_t pair, size_t 
         weights += cut->sources[s].steps * STRIP_WEIGHT_BYTES;
     }
     block_finish_all(waiting);
-    uint8_t *sums = strip->sums[waiting->block.sums == strip->sums[0]];
+    uint8_t *sums = strip->sums;
     _tile_stored(0, sums, STRIP_STEP_BYTES);
     _tile_stored(1, sums + STRIP_TILE_BYTES, STRIP_STEP_BYTES);
     if (has_right) {

@@ -59,7 +59,7 @@ struct strip_rows {
 
 /* A strip that is being worked on; lives in a thread's scratch. */
 struct strip {
-    _Alignas(64) uint8_t sums[2][4 * STRIP_TILE_BYTES]; /* of two blocks, see block.h */
+    _Alignas(64) uint8_t sums[4 * STRIP_TILE_BYTES]; /* of the block that waits, see block.h */
     size_t pixels;
     uint8_t *output[STRIP_PX];         /* each pixel's first channel */
     const uint8_t *residual[STRIP_PX]; /* set where the step has one */
