@@ -13,15 +13,26 @@ static const struct {
     enum status (*decode)(struct span bytes, const struct image_limits *limits,
                           struct image *ret_image, struct image_info *ret_info,
                           struct error *error);
+    /* NULL: only as a whole. */
+    enum status (*decode_rows)(struct span bytes, const struct image_limits *limits,
+                               uint32_t min_side_px, const struct decode_sink *sink,
+                               struct image_info *ret_info, struct error *error);
 } formats[] = {
-    [IMAGE_FORMAT_JPEG] = {"jpeg", decode_jpeg},  [IMAGE_FORMAT_PNG] = {"png", decode_png},
-    [IMAGE_FORMAT_WEBP] = {"webp", decode_webp},  [IMAGE_FORMAT_BMP] = {"bmp", decode_stb_bmp},
-    [IMAGE_FORMAT_GIF] = {"gif", decode_stb_gif},
+    [IMAGE_FORMAT_JPEG] = {"jpeg", decode_jpeg, decode_jpeg_rows},
+    [IMAGE_FORMAT_PNG] = {"png", decode_png, NULL},
+    [IMAGE_FORMAT_WEBP] = {"webp", decode_webp, NULL},
+    [IMAGE_FORMAT_BMP] = {"bmp", decode_stb_bmp, NULL},
+    [IMAGE_FORMAT_GIF] = {"gif", decode_stb_gif, NULL},
 };
 
 const char *decode_format_name(enum image_format format)
 {
     return formats[format].name;
+}
+
+bool decode_is_by_rows(enum image_format format)
+{
+    return formats[format].decode_rows != NULL;
 }
 
 static bool is_webp(struct span bytes)
@@ -56,25 +67,61 @@ static enum status refuse(struct span bytes, struct error *error)
                      name ? " but " : "", name ? name : "");
 }
 
-static enum status decode(struct span bytes, const struct image_limits *limits,
-                          struct image *ret_image, struct image_info *ret_info, struct error *error)
+static enum status find_format(struct span bytes, enum image_format *ret_format,
+                               struct error *error)
 {
-    enum image_format format;
     if (bytes.size == 0)
         return error_set(error, STATUS_UNSUPPORTED, "not an image: there are no bytes");
-    if (!decode_sniff(bytes, &format))
-        return refuse(bytes, error);
-    return formats[format].decode(bytes, limits, ret_image, ret_info, error);
-}
-
-enum status decode_header(struct span bytes, const struct image_limits *limits,
-                          struct image_info *ret_info, struct error *error)
-{
-    return decode(bytes, limits, NULL, ret_info, error);
+    return decode_sniff(bytes, ret_format) ? STATUS_OK : refuse(bytes, error);
 }
 
 enum status decode_image(struct span bytes, const struct image_limits *limits,
                          struct image *ret_image, struct image_info *ret_info, struct error *error)
 {
-    return decode(bytes, limits, ret_image, ret_info, error);
+    enum image_format format = IMAGE_FORMAT_JPEG;
+    enum status status = find_format(bytes, &format, error);
+    return status ? status : formats[format].decode(bytes, limits, ret_image, ret_info, error);
+}
+
+enum status decode_header(struct span bytes, const struct image_limits *limits,
+                          struct image_info *ret_info, struct error *error)
+{
+    return decode_image(bytes, limits, NULL, ret_info, error);
+}
+
+/* Hands out an image that is there as a whole. */
+static enum status put_image(const struct image *image, const struct image_info *info,
+                             const struct decode_sink *sink, struct error *error)
+{
+    struct image_window window = {0};
+    enum status status =
+        sink->begin(sink->user, info, image->width_px, image->height_px, &window, error);
+    if (status != STATUS_OK)
+        return status;
+    size_t stride_bytes = 3 * (size_t)image->width_px;
+    sink->put(sink->user, image->pixels + stride_bytes * window.y_px + 3 * (size_t)window.x_px,
+              stride_bytes, window.height_px);
+    return STATUS_OK;
+}
+
+enum status decode_rows(struct span bytes, const struct image_limits *limits, uint32_t min_side_px,
+                        const struct decode_sink *sink, struct image_info *ret_info,
+                        struct error *error)
+{
+    enum image_format format = IMAGE_FORMAT_JPEG;
+    enum status status = find_format(bytes, &format, error);
+    if (status != STATUS_OK)
+        return status;
+    if (formats[format].decode_rows)
+        return formats[format].decode_rows(bytes, limits, min_side_px, sink, ret_info, error);
+    struct image image = {0};
+    struct image_info info;
+    status = formats[format].decode(bytes, limits, &image, &info, error);
+    if (status != STATUS_OK)
+        return status;
+    status = put_image(&image, &info, sink, error);
+    image_fini(&image);
+    if (status == STATUS_OK)
+        *ret_info = info;
+    return status;
 }

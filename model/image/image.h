@@ -21,20 +21,17 @@ struct image {
     uint8_t *pixels; /* [height, width, 3] RGB, dense; owned by the holder, freed with free() */
 };
 
-/* Borrowed pixels read in another order: RGB at origin + x * x_step_bytes + y * y_step_bytes. A
- * mirrored or turned image is a view with other steps, so that nothing has to be copied for it. */
-struct image_view {
-    const uint8_t *origin;
-    ptrdiff_t x_step_bytes, y_step_bytes;
-    uint32_t width_px, height_px;
+/* A part of a stored image. */
+struct image_window {
+    uint32_t x_px, y_px, width_px, height_px;
 };
 
 struct image_info {
     enum image_format format;
     uint32_t width_px, height_px; /* as stored in the file, before orientation */
     unsigned orientation;         /* EXIF 1..8; 1 where the file says nothing or nonsense */
-    uint64_t decode_bytes;        /* held at most while decoding: pixels, and what the library needs
-                                     of the whole image beside them */
+    uint64_t decode_bytes; /* held at most while decoding: the pixels, except of a format that
+                              is decoded row by row, and what the library needs beside */
 };
 
 /* Judged from the header, before anything is allocated for pixels. */

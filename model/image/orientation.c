@@ -118,28 +118,13 @@ bool orientation_read_xmp(struct span xmp, unsigned *ret_orientation)
     return false;
 }
 
-struct image_view orientation_view(const struct image *image, unsigned orientation)
+struct orientation_way orientation_way(unsigned orientation)
 {
     assert(orientation >= 1 && orientation <= 8);
-    /* Which of the stored axes run backwards, and whether they change places. */
-    static const struct {
-        bool flip_x, flip_y, transpose;
-    } ways[9] = {
+    static const struct orientation_way ways[9] = {
         [2] = {true, false, false}, [3] = {true, true, false}, [4] = {false, true, false},
         [5] = {false, false, true}, [6] = {false, true, true}, [7] = {true, true, true},
         [8] = {true, false, true},
     };
-    ptrdiff_t x_step = 3, y_step = 3 * (ptrdiff_t)image->width_px;
-    const uint8_t *origin = image->pixels;
-    if (ways[orientation].flip_x) {
-        origin += x_step * ((ptrdiff_t)image->width_px - 1);
-        x_step = -x_step;
-    }
-    if (ways[orientation].flip_y) {
-        origin += y_step * ((ptrdiff_t)image->height_px - 1);
-        y_step = -y_step;
-    }
-    if (ways[orientation].transpose)
-        return (struct image_view){origin, y_step, x_step, image->height_px, image->width_px};
-    return (struct image_view){origin, x_step, y_step, image->width_px, image->height_px};
+    return ways[orientation];
 }

@@ -20,7 +20,13 @@ bool orientation_read_exif(struct span exif, unsigned *ret_orientation);
 /* The same for an XMP document: tiff:Orientation as attribute or element. */
 bool orientation_read_xmp(struct span xmp, unsigned *ret_orientation);
 
-/* The image as it is meant to be seen; borrows its pixels. `orientation` is 1..8. */
-struct image_view orientation_view(const struct image *image, unsigned orientation);
+/* How stored pixels become upright: first each axis may run backwards, then they may change places.
+ */
+struct orientation_way {
+    bool flip_x, flip_y, transpose;
+};
+
+/* `orientation` is 1..8. Pure. */
+struct orientation_way orientation_way(unsigned orientation);
 
 #endif

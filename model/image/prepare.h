@@ -9,11 +9,15 @@
 #include "model/base/status.h"
 #include "model/image/image.h"
 
+struct resize_kernel;
+
 struct image_prepare_options {
     struct image_limits limits;
     uint32_t resize_px; /* the shorter side after the resize, > 0 */
     uint32_t crop_px;   /* side of the square that is kept, > 0; black where the image is smaller */
     bool orient;        /* apply the EXIF orientation */
+    bool scale_dct;     /* decode a large JPEG at 1/2 or 1/4: quicker, and not PIL's pixels */
+    const struct resize_kernel *kernel; /* NULL: the fastest that this CPU supports */
 };
 
 /* Stage times of one call, for the answer's timing_ms. */
@@ -26,8 +30,8 @@ extern const struct image_limits image_prepare_default_limits;
 
 /* Writes [crop_px, crop_px, 3] RGB into `slot` (borrowed for the call, dense). On failure the
  * slot's content is undefined and ret_* are not written. `ret_times` may be NULL. Plain data in,
- * plain data out; any thread; allocates its own work memory (decoded pixels, one resize pass) and
- * frees it. */
+ * plain data out; any thread; allocates its own work memory (decoded pixels or rows, rows of the
+ * resize) and frees it. */
 MUST_CHECK enum status image_prepare(const struct image_prepare_options *options, struct span bytes,
                                      uint8_t *slot, struct image_info *ret_info,
                                      struct image_prepare_times *ret_times, struct error *error);

@@ -47,5 +47,7 @@ def test_as_much_as_it_says(name, pixels, tmp_path):
                             env=environment)
     said, taken = map(int, result.stdout.split())
     print(name, said / 1e6, taken / 1e6)
-    assert WIDTH * HEIGHT * 3 <= said <= 1.1 * taken, f"{said} bytes said, {taken} taken"
+    assert said <= 1.1 * taken, f"{said} bytes said, {taken} taken"
+    # A baseline JPEG is decoded row by row.
+    assert said < 1e6 if name == "baseline.jpg" else said >= WIDTH * HEIGHT * 3
     assert taken <= said + SLACK_BYTES, f"{said} bytes said, {taken} taken"

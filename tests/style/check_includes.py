@@ -27,7 +27,8 @@ MODEL_FACES = ["model/model", "model/base", "model/image", "model/net", "model/c
                "model/batch", "model/kernels/kernels.h", "model/kernels/cpu.h"]
 ALLOWED = {
     "model/base": [],
-    "model/image": MODEL_LEAF,
+    "model/image": MODEL_LEAF + ["model/image/<isa>"],
+    "model/image/<isa>": MODEL_LEAF + ["model/image/resize_kernel.h"],
     "model/catalogue": MODEL_LEAF,
     "model/batch": MODEL_LEAF,
     "model/kernels": MODEL_LEAF + ["model/kernels/<isa>"],
@@ -64,12 +65,14 @@ semaphore spawn strings syslog termios ucontext ulimit unistd utime wordexp cpui
 """.split())
 STANDARD_FOLDERS = ("sys/", "linux/", "asm/", "arpa/", "net/", "netinet/", "sanitizer/")
 INTRINSICS = re.compile(r"^(\w*mmintrin|\w*intrin|arm_\w+)\.h$")
-ISA_FOLDER = re.compile(r"^model/kernels/(\w+)/")
+# The folders of one instruction set each: the network's kernels and the image's.
+ISA_FOLDER = re.compile(r"^model/(kernels|image)/(\w+)/")
 
 
 def zone_of(name):
-    if ISA_FOLDER.match(name):
-        return "model/kernels/<isa>"
+    isa = ISA_FOLDER.match(name)
+    if isa:
+        return f"model/{isa[1]}/<isa>"
     stem = re.sub(r"\.[chS]$", "", name)
     for zone in sorted(ALLOWED, key=len, reverse=True):
         if stem == zone or stem.startswith((zone + "/", zone + "_")):
@@ -83,8 +86,8 @@ def find_zone_fault(name, target):
     if zone is None or target_zone is None:
         unknown = name if zone is None else target
         return f"{unknown} lies in no folder that check_includes.py knows; give it a line there"
-    if zone == target_zone == "model/kernels/<isa>":
-        own, other = ISA_FOLDER.match(name)[1], ISA_FOLDER.match(target)[1]
+    if zone == target_zone and zone.endswith("/<isa>"):
+        own, other = ISA_FOLDER.match(name)[2], ISA_FOLDER.match(target)[2]
         return None if own == other else f"kernels of {own} may not include those of {other}"
     if zone == target_zone or target in ALLOWED[zone] or target_zone in ALLOWED[zone]:
         return None
@@ -110,7 +113,7 @@ def find_own_fault(root, name, target):
 
 def find_intrinsics_fault(name, header):
     if INTRINSICS.match(header) and not ISA_FOLDER.match(name):
-        return f"intrinsics (<{header}>) belong into model/kernels/<isa>/"
+        return f"intrinsics (<{header}>) belong into model/kernels/<isa>/ or model/image/<isa>/"
     return None
 
 

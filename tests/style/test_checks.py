@@ -45,7 +45,9 @@ BASE = header("model/base/span.h")
 NET = header("model/net/engine.h", include("model/kernels/kernels.h", "model/base/span.h"))
 KERNELS = header("model/kernels/kernels.h", include("model/base/span.h"))
 GOOD = {**BASE, **NET, **KERNELS, **header("model/kernels/avx2/set.h"),
-        **header("server/api/adapter.h"), **header("server/log.h"), **header("vendor/stb/stb.h")}
+        **header("model/image/image.h"), **header("model/image/resize_kernel.h"),
+        **header("model/image/avx2/a.h"), **header("server/api/adapter.h"),
+        **header("server/log.h"), **header("vendor/stb/stb.h")}
 
 
 @pytest.mark.parametrize("name, text, fault", [
@@ -54,6 +56,8 @@ GOOD = {**BASE, **NET, **KERNELS, **header("model/kernels/avx2/set.h"),
     ("model/net/a.c", include("model/kernels/avx2/set.h"), ":1: model/net may not include"),
     ("model/net/a.c", include("server/log.h"), ":1: model/net may not include server/log.h"),
     ("model/kernels/amx/a.c", include("model/kernels/avx2/set.h"), "kernels of amx may not"),
+    ("model/image/avx512/a.c", include("model/image/avx2/a.h"), "kernels of avx512 may not"),
+    ("model/image/avx2/a.c", include("model/image/image.h"), "model/image/<isa> may not include"),
     ("server/log.c", "\n" + include("server/api/adapter.h"), ":2: server/log may not include"),
     ("server/http/a.c", include("model/kernels/avx2/set.h"), ":1: server/http may not include"),
     ("model/new/a.c", include("model/base/span.h"), "lies in no folder"),
@@ -79,6 +83,8 @@ def test_includes_that_are_allowed(tmp_path):
         "model/model.c": include("model/net/engine.h", "<stdio.h>", "<sys/mman.h>"),
         "model/kernels/kernels.c": include("model/kernels/avx2/set.h"),
         "model/kernels/avx2/gemm.c": include("model/kernels/kernels.h", "<immintrin.h>"),
+        "model/image/a.c": include("model/image/avx2/a.h"),
+        "model/image/avx2/a.c": include("model/image/resize_kernel.h", "<immintrin.h>"),
         "model/image/decode_png.c": include("<png.h>", "vendor/stb/stb.h"),
         "server/http/daemon.c": include("server/api/adapter.h", "server/log.h"),
         "tests/unit/test_png.c": include("<png.h>", "model/net/engine.h", "vendor/stb/stb.h"),
@@ -111,6 +117,8 @@ def test_the_table_of_allowed_includes_has_no_cycle():
              for zone, allowed in check_includes.ALLOWED.items()}
     # kernels.c lists the sets, and each set is a `struct kernel_set` of kernels.h.
     graph["model/kernels/<isa>"].discard("model/kernels")
+    # resize_kernel.c likewise.
+    graph["model/image/<isa>"].discard("model/image")
     assert check_includes.find_cycle(graph) is None
 
 

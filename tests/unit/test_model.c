@@ -60,8 +60,10 @@ static struct topk_entry classify(const struct model *model, struct span image)
     const struct recipe *recipe = model_recipe(model);
     uint8_t *slot = calloc(1, engine_slot_bytes(engine, TENSOR_U8));
     float *logits = calloc(engine_classes(engine), sizeof *logits);
-    struct image_prepare_options options = {image_prepare_default_limits, recipe->resize_px,
-                                            recipe->crop_px, true};
+    struct image_prepare_options options = {.limits = image_prepare_default_limits,
+                                            .resize_px = recipe->resize_px,
+                                            .crop_px = recipe->crop_px,
+                                            .orient = true};
     struct image_info info;
     struct engine_scratch *scratch = NULL;
     struct topk_entry best = {0};

@@ -12,8 +12,10 @@ static size_t classify_bytes(const struct fixture *fixture, size_t model_index, 
     const struct model *model = registry_entry_model(registry_at(fixture->registry, model_index));
     const struct engine *engine = model_engine(model);
     const struct recipe *recipe = model_recipe(model);
-    const struct image_prepare_options options = {image_prepare_default_limits, recipe->resize_px,
-                                                  recipe->crop_px, true};
+    const struct image_prepare_options options = {.limits = image_prepare_default_limits,
+                                                  .resize_px = recipe->resize_px,
+                                                  .crop_px = recipe->crop_px,
+                                                  .orient = true};
     uint8_t *slot = calloc(1, engine_slot_bytes(engine, TENSOR_U8));
     float *logits = calloc(engine_classes(engine), sizeof *logits);
     struct engine_scratch *scratch = NULL;
@@ -260,7 +262,7 @@ static void limits_are_kept(void **state)
     assert_problem(fixture, &request, PROBLEM_TOO_LARGE, ITEM_STAGE_PREPARE, "px a side");
     fixture_stop(fixture);
     fixture->options.image_limits = image_prepare_default_limits;
-    fixture->options.decode_memory_bytes = (size_t)info.width_px * info.height_px * 3;
+    fixture->options.decode_memory_bytes = (size_t)info.width_px * 3;
     fixture_start(fixture);
     assert_problem(fixture, &request, PROBLEM_TOO_LARGE, ITEM_STAGE_PREPARE, "decoding");
 }
@@ -280,7 +282,8 @@ static void workers_wait_for_memory(void **state)
                      STATUS_OK);
     const struct recipe *recipe =
         model_recipe(registry_entry_model(registry_at(fixture->registry, 0)));
-    const struct image_prepare_options options = {.crop_px = recipe->crop_px};
+    const struct image_prepare_options options = {.resize_px = recipe->resize_px,
+                                                  .crop_px = recipe->crop_px};
     fixture->options.decode_memory_bytes = image_prepare_bytes(&options, &info) * 3 / 2;
     fixture->options.prepare_threads = 6;
     fixture->options.max_batch = 1;
