@@ -3,11 +3,13 @@
 
 #include <stdlib.h>
 
+#include "model/model_cache.h"
 #include "model/model_source.h"
 
 struct model {
     struct model_source source;
-    struct graph *graph; /* borrows the weights */
+    struct graph *graph;        /* borrows the weights */
+    struct packed_cache *cache; /* owned; model_store_packed's alone once loaded */
     struct engine *engine;
 };
 
@@ -30,6 +32,7 @@ static enum status load_engine(const struct model_options *options, struct model
     engine.input_px = recipe->crop_px;
     memcpy(engine.mean, recipe->mean, sizeof engine.mean);
     memcpy(engine.std, recipe->std, sizeof engine.std);
+    engine.cache = model->cache->state == PACKED_CACHE_OFF ? NULL : model->cache;
     enum status status = engine_create(model->graph, &engine, &model->engine, error);
     if (status == STATUS_BAD_MODEL)
         error_prefix(error, "%s", model->source.path);
@@ -41,11 +44,17 @@ enum status model_load(const struct model_library *library, const char *name,
                        struct error *error)
 {
     struct model *model = calloc(1, sizeof *model);
-    if (!model)
+    if (model)
+        model->cache = calloc(1, sizeof *model->cache);
+    if (!model || !model->cache) {
+        free(model);
         return error_set(error, STATUS_NO_MEMORY, "no memory for a model");
+    }
     enum status status = model_source_init(library, name, &model->source, error);
     if (status == STATUS_OK)
         status = load_graph(library, model, error);
+    if (status == STATUS_OK)
+        status = model_cache_init(options, &model->source, model->cache, error);
     if (status == STATUS_OK)
         status = load_engine(options, model, error);
     if (status == STATUS_OK)
@@ -62,6 +71,8 @@ void model_destroy(struct model *model)
     engine_destroy(model->engine);
     graph_destroy(model->graph);
     model_source_fini(&model->source);
+    packed_cache_fini(model->cache);
+    free(model->cache);
     free(model);
 }
 
@@ -113,4 +124,14 @@ const struct graph *model_graph(const struct model *model)
 const struct engine_golden *model_golden(const struct model *model)
 {
     return model->source.golden.count > 0 ? &model->source.golden : NULL;
+}
+
+const struct packed_cache *model_packed_cache(const struct model *model)
+{
+    return model->cache;
+}
+
+void model_store_packed(const struct model *model)
+{
+    packed_cache_store(model->cache, plan_header(engine_plan(model->engine)));
 }

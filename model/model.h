@@ -11,6 +11,7 @@
 #include "model/net/engine.h"
 #include "model/net/engine_golden.h"
 #include "model/net/graph.h"
+#include "model/net/packed_cache.h"
 #include "model/net/topk.h"
 
 /* What every model may draw on; borrowed, must outlive the models. */
@@ -23,6 +24,11 @@ struct model_library {
 
 struct model_options {
     struct engine_options engine;
+    /* Packed weights of a weight file are kept for the next start: "auto" beside it, or in
+     * `user_cache` where that folder cannot be written; or in the folder of that name; "off" or
+     * NULL: nowhere. */
+    const char *cache;
+    const char *user_cache; /* NULL or "": there is none */
 };
 
 struct model;
@@ -32,9 +38,10 @@ struct model;
  * or .safetensors). A file's recipe and labels come from the JSON beside it (FILE.json), else from
  * safetensors metadata, else from the catalogue when the file is one of its entries', else they are
  * ImageNet's; labels are numbers where nothing is said and there are not 1000 classes. `options`'
- * input_px, mean and std are taken from the recipe. Fails with STATUS_NOT_FOUND (what to pull or
- * where to put it), STATUS_BAD_MODEL, STATUS_UNSUPPORTED, STATUS_BAD_REQUEST (settings of a random
- * model), STATUS_NO_MEMORY. Blocks on the disk; any thread. Returns owned. */
+ * input_px, mean and std are taken from the recipe, its cache is made by options->cache. Fails with
+ * STATUS_NOT_FOUND (what to pull or where to put it), STATUS_BAD_MODEL, STATUS_UNSUPPORTED,
+ * STATUS_BAD_REQUEST (settings of a random model), STATUS_NO_MEMORY. Blocks on the disk; any
+ * thread. Returns owned. */
 MUST_CHECK enum status model_load(const struct model_library *library, const char *name,
                                   const struct model_options *options, struct model **ret_model,
                                   struct error *error);
@@ -51,6 +58,12 @@ const struct recipe *model_recipe(const struct model *model);
 const struct labels *model_labels(const struct model *model);
 const struct engine *model_engine(const struct model *model);
 const struct graph *model_graph(const struct model *model);
-const struct engine_golden *model_golden(const struct model *model); /* NULL: carries none */
+const struct engine_golden *model_golden(const struct model *model);      /* NULL: carries none */
+const struct packed_cache *model_packed_cache(const struct model *model); /* what came of it */
+
+/* Writes the packed weights where the next start finds them, unless they came from there. What
+ * cannot be written is no failure: model_packed_cache says why. Blocks on the disk; one thread at a
+ * time, while others may run the model. */
+void model_store_packed(const struct model *model);
 
 #endif

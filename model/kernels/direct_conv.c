@@ -91,22 +91,20 @@ static void pack_channel(const struct direct_conv *conv, const struct direct_con
                          const struct step *step, const struct step_weights *weights, size_t o,
                          uint8_t *panel, size_t at)
 {
-    size_t elements = direct_conv_pack_elements(conv), taps = taps_of(step);
+    size_t taps = taps_of(step);
     size_t in = step->input->channels / step->groups;
     size_t group = o / (step->output->channels / step->groups);
     size_t place = group % layout->merged * in; /* of the own group in the merged one */
     float scale = direct_conv_pack_scale(conv, weights, o);
     for (size_t t = 0; t < taps; t++)
-        for (size_t c = 0; c < in; c++)
-            direct_conv_pack_put(conv, layout, panel, at,
-                                 t * layout->tap_steps + (place + c) / elements,
-                                 (place + c) % elements, weights->weight[(o * taps + t) * in + c],
-                                 step->input->scale, scale);
+        direct_conv_pack_put_run(conv, layout, panel, at, t * layout->tap_steps, place,
+                                 weights->weight + (o * taps + t) * in, in, step->input->scale,
+                                 scale);
     size_t extra = step->projection ? step->projection->channels : 0;
-    for (size_t c = 0; c < extra; c++)
-        direct_conv_pack_put(conv, layout, panel, at, taps * layout->tap_steps + c / elements,
-                             c % elements, weights->projection[o * extra + c],
-                             step->projection->scale, scale);
+    if (extra > 0)
+        direct_conv_pack_put_run(conv, layout, panel, at, taps * layout->tap_steps, 0,
+                                 weights->projection + o * extra, extra, step->projection->scale,
+                                 scale);
 }
 
 void direct_conv_pack(const struct direct_conv *conv, const struct step *step,

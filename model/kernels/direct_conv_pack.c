@@ -122,6 +122,28 @@ int8_t direct_conv_pack_put(const struct direct_conv *conv, const struct direct_
     return 0;
 }
 
+/* The arithmetic is asked for once a run here, not once an element: a network has 25 million. */
+void direct_conv_pack_put_run(const struct direct_conv *conv,
+                              const struct direct_conv_layout *layout, uint8_t *weights,
+                              size_t channel, size_t step_index, size_t first, const float *run,
+                              size_t count, float input_scale, float scale)
+{
+    size_t elements = direct_conv_pack_elements(conv);
+    size_t step_bytes = (size_t)layout->panel_channels * DIRECT_CONV_STEP_BYTES;
+    uint8_t *to =
+        weights + (step_index + first / elements) * step_bytes + channel * DIRECT_CONV_STEP_BYTES;
+    if (conv->arithmetic == STEP_FLOAT32)
+        for (size_t i = 0; i < count; i++, to += step_bytes) {
+            float value = run[i] * input_scale;
+            memcpy(to, &value, sizeof value);
+        }
+    else
+        for (size_t i = 0; i < count; i++)
+            direct_conv_pack_put(conv, layout, weights, channel,
+                                 step_index + (first + i) / elements, (first + i) % elements,
+                                 run[i], input_scale, scale);
+}
+
 void direct_conv_pack_open(const struct direct_conv *conv, const struct direct_conv_layout *layout,
                            const struct step *step, size_t index, struct direct_conv_panel *panel)
 {

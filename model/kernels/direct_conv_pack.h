@@ -52,6 +52,13 @@ int8_t direct_conv_pack_put(const struct direct_conv *conv, const struct direct_
                             uint8_t *weights, size_t channel, size_t step_index, size_t element,
                             float weight, float input_scale, float scale);
 
+/* `count` weights of a panel's channel that lie one behind another, from element `first` of K step
+ * `step_index` on (it may be in a later one): direct_conv_pack_put of each. */
+void direct_conv_pack_put_run(const struct direct_conv *conv,
+                              const struct direct_conv_layout *layout, uint8_t *weights,
+                              size_t channel, size_t step_index, size_t first, const float *run,
+                              size_t count, float input_scale, float scale);
+
 /* Fills `panel` with what of it a panel's index alone decides. */
 void direct_conv_pack_open(const struct direct_conv *conv, const struct direct_conv_layout *layout,
                            const struct step *step, size_t index, struct direct_conv_panel *panel);

@@ -79,7 +79,10 @@ enum status engine_create(const struct graph *graph, const struct engine_options
                                         .arithmetic = arithmetic,
                                         .quantization = is_int8 ? options->quantization : NULL,
                                         .lock_memory = options->lock_memory,
-                                        .images_per_pass = options->images_per_pass};
+                                        .images_per_pass = options->images_per_pass,
+                                        .threads = options->threads,
+                                        .precision = precisions[arithmetic],
+                                        .cache = options->cache};
     memcpy(plan_options.mean, options->mean, sizeof plan_options.mean);
     memcpy(plan_options.std, options->std, sizeof plan_options.std);
     struct engine *engine = calloc(1, sizeof *engine);

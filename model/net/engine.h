@@ -21,6 +21,10 @@ struct engine_options {
     bool lock_memory;         /* try to keep weights and activations in RAM */
     uint32_t images_per_pass; /* images that go through the network together; 0: what suits the
                                  caches */
+    unsigned threads;         /* that fold and pack; 0 is 1 */
+    struct packed_cache
+        *cache; /* where packed weights may lie from an earlier start; is told whether they did.
+                   NULL: nowhere. Used during engine_create alone */
 };
 
 struct engine;

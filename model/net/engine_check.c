@@ -24,6 +24,7 @@ struct check {
     struct slot_block block;
     struct step_slot *slots; /* [batch] */
     float *logits;           /* [batch, classes], then one image's again */
+    bool *wanted;            /* [channels of the widest step]: those that samples are of */
     uint64_t random;
     struct engine_check_report report;
     enum status status;
@@ -130,15 +131,18 @@ static void end_step(void *user, const struct step_run *run, uint64_t elapsed_us
     if (!check->is_sampled)
         return;
     struct fold_step folded = {0};
+    memset(check->wanted, 0, step->output->channels * sizeof *check->wanted);
+    for (size_t i = 0; i < ENGINE_CHECK_OUTPUTS; i++)
+        check->wanted[check->samples[i].place.channel] = true;
     if (has_weights(step))
-        check->status =
-            fold_step_init(check->graph, step->layer, step->projection, &folded, check->error);
+        check->status = fold_step_init(check->graph, step->layer, step->projection, check->wanted,
+                                       &folded, check->error);
     const float *scale = folded.bias ? quantization_apply(engine_quantization(check->engine),
                                                           step->name, folded.bias)
                                      : NULL;
     const struct step_weights weights = {folded.weight, folded.bias, folded.projection, scale};
     if (folded.bias && check->status == STATUS_OK)
-        recompute_round_weights(step, &weights, folded.weight, folded.projection);
+        recompute_round_weights(step, &weights, check->wanted, folded.weight, folded.projection);
     for (size_t i = 0; i < ENGINE_CHECK_OUTPUTS && check->status == STATUS_OK; i++)
         check->status = compare_sample(check, &weights, &check->samples[i]);
     fold_step_fini(&folded);
@@ -229,13 +233,24 @@ static enum status check_golden(struct check *check, const struct engine_golden 
     return STATUS_OK;
 }
 
+static size_t widest_step(const struct engine *engine)
+{
+    const struct plan *plan = engine_plan(engine);
+    size_t widest = 0;
+    for (size_t i = 0; i < plan->step_count; i++)
+        if (plan->steps[i].output->channels > widest)
+            widest = plan->steps[i].output->channels;
+    return widest;
+}
+
 static enum status check_init(struct check *check)
 {
     size_t logits;
     check->slots = alloc_array(check->batch, sizeof *check->slots, SIZE_MAX / 2);
     if (checked_mul(check->batch + 1, engine_classes(check->engine), &logits))
         check->logits = alloc_array(logits, sizeof *check->logits, SIZE_MAX / 2);
-    if (!check->slots || !check->logits)
+    check->wanted = alloc_array(widest_step(check->engine), sizeof *check->wanted, SIZE_MAX / 2);
+    if (!check->slots || !check->logits || !check->wanted)
         return error_set(check->error, STATUS_NO_MEMORY, "no memory to check a batch of %zu",
                          check->batch);
     enum status status = slot_block_init(check->engine, check->batch, &check->block, check->error);
@@ -269,6 +284,7 @@ enum status engine_check(const struct engine *engine, const struct graph *graph,
     if (status == STATUS_OK && golden)
         status = check_golden(&check, golden);
     slot_block_fini(&check.block);
+    free(check.wanted);
     free(check.logits);
     free(check.slots);
     check.report.elapsed_us = clock_now_us() - start_us;

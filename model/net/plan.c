@@ -273,7 +273,7 @@ void plan_fini(struct plan *plan)
     *plan = (struct plan){0};
 }
 
-const struct plan_packed_header *plan_header(const struct plan *plan)
+const struct packed_cache_header *plan_header(const struct plan *plan)
 {
     return plan->packed.data;
 }

@@ -9,6 +9,7 @@
 #include "model/base/region.h"
 #include "model/kernels/kernels.h"
 #include "model/net/graph.h"
+#include "model/net/packed_cache.h"
 #include "model/net/quantization.h"
 
 enum { PLAN_MAX_BUFFERS = 48, PLAN_MAX_LEVELS = 8, PLAN_ALIGNMENT = 64 };
@@ -31,17 +32,6 @@ struct plan_buffer {
     size_t level;
 };
 
-/* Stands before the packed weights, which hold offsets but no pointers: the block may be written to
- * a file and mapped at another address. */
-struct plan_packed_header {
-    char magic[8];           /* "CLFDPACK" */
-    char kernel_set[16];     /* whose layouts */
-    uint32_t layout_version; /* struct kernel_set's */
-    uint32_t header_bytes;
-    uint64_t weights_hash; /* FNV-1a, 64 bit, of the folded weights in the order of the steps */
-    uint64_t size_bytes;   /* header included */
-};
-
 struct plan {
     const struct kernel_set *set;
     struct tensor *tensors;
@@ -53,7 +43,7 @@ struct plan {
     struct plan_buffer buffers[PLAN_MAX_BUFFERS];
     size_t buffer_count;
     size_t scratch_bytes; /* a thread: the largest that a step wants */
-    struct region packed; /* plan_packed_header, then each step's packed weights */
+    struct region packed; /* packed_cache_header, then each step's packed weights */
     const struct tensor *feature_map, *pooled, *logits;
 };
 
@@ -63,7 +53,10 @@ struct plan_options {
     const struct quantization *quantization; /* for STEP_INT8, else NULL */
     float mean[3], std[3];
     bool lock_memory;
-    uint32_t images_per_pass; /* through the whole network; 0: what suits the caches */
+    uint32_t images_per_pass;   /* through the whole network; 0: what suits the caches */
+    unsigned threads;           /* that fold and pack; 0 is 1 */
+    const char *precision;      /* what the packed block says; NULL is "" */
+    struct packed_cache *cache; /* where packed weights may lie; told what came of it; or NULL */
 };
 
 /* Fails with STATUS_BAD_MODEL (weights that are not finite numbers, an input too small for the
@@ -76,6 +69,6 @@ MUST_CHECK enum status plan_init(const struct graph *graph, const struct kernel_
 /* Accepts a zeroed plan. */
 void plan_fini(struct plan *plan);
 
-const struct plan_packed_header *plan_header(const struct plan *plan);
+const struct packed_cache_header *plan_header(const struct plan *plan);
 
 #endif

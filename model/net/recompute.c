@@ -56,6 +56,31 @@ static void add(struct recompute_result *sum, double term)
     sum->magnitude += fabs(term);
 }
 
+/* Products of a tensor's elements from `place` on with `count` weights. Of float32, several sums at
+ * a time: one alone waits for itself. */
+static void add_pixel(const struct tensor *tensor, uint8_t *const *buffers,
+                      struct recompute_place place, const float *weight, uint32_t count,
+                      struct recompute_result *sum)
+{
+    enum { SUMS = 4 };
+    const uint8_t *pixel = tensor_pixel(tensor, buffers, place.image, place.y, place.x);
+    const float *values = (const float *)(const void *)pixel + place.channel;
+    double value[SUMS] = {0}, magnitude[SUMS] = {0};
+    uint32_t c = 0;
+    for (; tensor->type == TENSOR_F32 && c + SUMS <= count; c += SUMS)
+        for (uint32_t i = 0; i < SUMS; i++) {
+            double term = (double)values[c + i] * (double)weight[c + i];
+            value[i] += term;
+            magnitude[i] += fabs(term);
+        }
+    for (uint32_t i = 0; i < SUMS; i++) {
+        sum->value += value[i];
+        sum->magnitude += magnitude[i];
+    }
+    for (; c < count; c++)
+        add(sum, (double)tensor_value(tensor, pixel, place.channel + c) * (double)weight[c]);
+}
+
 /* Moves `place` to tap (ky, kx) of its output's window; false outside the image. */
 static bool move_to_tap(const struct step *step, uint32_t ky, uint32_t kx,
                         struct recompute_place *place)
@@ -80,6 +105,11 @@ static void add_taps(const struct step_run *run, const float *weight, struct rec
         for (uint32_t kx = 0; kx < step->kernel_px; kx++, weight += group_in) {
             struct recompute_place from = place;
             bool is_inside = move_to_tap(step, ky, kx, &from);
+            if (is_inside && step->op == STEP_CONV) {
+                from.channel = group * group_in;
+                add_pixel(step->input, run->buffers, from, weight, group_in, sum);
+                continue;
+            }
             for (uint32_t c = 0; c < group_in; c++) {
                 from.channel = group * group_in + c;
                 double element =
@@ -96,9 +126,8 @@ static void add_projection(const struct step_run *run, const float *weight,
     weight += (size_t)place.channel * input->channels;
     place.y *= run->step->projection_stride_px;
     place.x *= run->step->projection_stride_px;
-    for (place.channel = 0; place.channel < input->channels; place.channel++)
-        add(sum,
-            (double)recompute_element(input, run->buffers, place) * (double)weight[place.channel]);
+    place.channel = 0;
+    add_pixel(input, run->buffers, place, weight, input->channels, sum);
 }
 
 static struct recompute_result max_pool(const struct step_run *run, struct recompute_place place)
@@ -133,10 +162,9 @@ static struct recompute_result weighted_sum(const struct step_run *run,
     const struct step *step = run->step;
     struct recompute_result sum = {0};
     if (step->op == STEP_LINEAR)
-        for (uint32_t c = 0; c < step->input->channels; c++)
-            add(&sum,
-                input_element(run, (struct recompute_place){place.image, 0, 0, c}) *
-                    (double)weights->weight[(size_t)place.channel * step->input->channels + c]);
+        add_pixel(step->input, run->buffers, (struct recompute_place){.image = place.image},
+                  weights->weight + (size_t)place.channel * step->input->channels,
+                  step->input->channels, &sum);
     else
         add_taps(run, weights->weight, place, &sum);
     if (step->projection)
@@ -168,7 +196,7 @@ static float round_weight(const struct step *step, float weight, float input_sca
 }
 
 void recompute_round_weights(const struct step *step, const struct step_weights *weights,
-                             float *weight, float *projection)
+                             const bool *wanted, float *weight, float *projection)
 {
     if (step->arithmetic == STEP_FLOAT32)
         return;
@@ -177,6 +205,8 @@ void recompute_round_weights(const struct step *step, const struct step_weights 
     size_t taps = (size_t)step->kernel_px * step->kernel_px * step->input->channels / step->groups;
     size_t extra = step->projection ? step->projection->channels : 0;
     for (size_t o = 0; o < out; o++) {
+        if (!wanted[o])
+            continue;
         const float *scale = weights->scale ? &weights->scale[o] : NULL;
         for (size_t t = 0; t < taps; t++) {
             float input_scale = is_input && step->arithmetic == STEP_INT8

@@ -27,11 +27,11 @@ struct recompute_result recompute_output(const struct step_run *run,
                                          const struct step_weights *weights,
                                          struct recompute_place place, float residual);
 
-/* Replaces the folded weights by what the step's arithmetic makes of them: bfloat16's nearest, or
- * whole steps of the channel's scale. `weights` is what the kernel packed; `weight` and
- * `projection` (may be NULL) are its arrays. */
+/* Replaces the folded weights of the `wanted` output channels [out] by what the step's arithmetic
+ * makes of them: bfloat16's nearest, or whole steps of the channel's scale. `weights` is what the
+ * kernel packed; `weight` and `projection` (may be NULL) are its arrays. */
 void recompute_round_weights(const struct step *step, const struct step_weights *weights,
-                             float *weight, float *projection);
+                             const bool *wanted, float *weight, float *projection);
 
 /* How far rounding to the tensor's type may move `value`. */
 double recompute_rounding(const struct tensor *tensor, double value);

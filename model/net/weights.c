@@ -103,6 +103,11 @@ const char *weights_format(const struct weights *weights)
     return weights->format;
 }
 
+struct span weights_bytes(const struct weights *weights)
+{
+    return weights->file.bytes;
+}
+
 size_t weights_count(const struct weights *weights)
 {
     return weights->count;

@@ -50,6 +50,9 @@ void weights_destroy(struct weights *weights);
 /* "safetensors", "torch zip", "torch legacy", "random". */
 const char *weights_format(const struct weights *weights);
 
+/* The file that weights_open mapped; empty where they come from no file. */
+struct span weights_bytes(const struct weights *weights);
+
 size_t weights_count(const struct weights *weights);
 const struct weights_tensor *weights_at(const struct weights *weights, size_t index);
 
@@ -66,5 +69,10 @@ const char *weights_type_name(enum weights_type type);
  * with STATUS_BAD_MODEL for a type that is not floating point. */
 MUST_CHECK enum status weights_copy_f32(const struct weights_tensor *tensor, float *ret_values,
                                         struct error *error);
+
+/* The same of tensor[index], without the first axis, which there must be; `ret_values` holds
+ * tensor->count / shape[0]. */
+MUST_CHECK enum status weights_copy_f32_at(const struct weights_tensor *tensor, uint64_t index,
+                                           float *ret_values, struct error *error);
 
 #endif

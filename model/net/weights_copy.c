@@ -1,4 +1,5 @@
 /* weights_copy_f32: stored elements of any floating type to dense float32. */
+#include <assert.h>
 #include <string.h>
 
 #include "model/net/weights.h"
@@ -28,6 +29,10 @@ static float f32_of_f16(uint16_t half)
 /* One run of `count` elements, `stride_bytes` apart. Storage need not be aligned: memcpy. */
 static void copy_f32(const uint8_t *from, size_t stride_bytes, uint64_t count, float *to)
 {
+    if (stride_bytes == sizeof *to) {
+        memcpy(to, from, count * sizeof *to);
+        return;
+    }
     for (uint64_t i = 0; i < count; i++, from += stride_bytes)
         memcpy(&to[i], from, sizeof *to);
 }
@@ -69,10 +74,34 @@ static const struct {
     [WEIGHTS_F64] = {8, copy_f64},
 };
 
-/* The next run: counts `index` up over all axes but the last, the way an odometer does. */
-static size_t step(const struct weights_tensor *tensor, uint64_t *index, size_t offset)
+/* Elements that lie one behind another, `axes` axes around them, and how far apart they are. */
+struct run {
+    uint64_t count;
+    size_t stride; /* in elements */
+    unsigned axes;
+};
+
+/* As many of the last axes as lie dense; one, with its stride, where not even that does. An axis of
+ * one element has any stride; a stride never leaves the storage otherwise. */
+static struct run find_run(const struct weights_tensor *tensor)
 {
-    for (unsigned axis = tensor->rank - 1; axis-- > 0;) {
+    struct run run = {.count = 1, .stride = 1, .axes = tensor->rank};
+    while (run.axes > 0 &&
+           (tensor->shape[run.axes - 1] == 1 || tensor->strides[run.axes - 1] == run.count))
+        run.count *= tensor->shape[--run.axes];
+    if (run.count == 1 && run.axes > 0) {
+        run.axes--;
+        run.count = tensor->shape[run.axes];
+        run.stride = (size_t)tensor->strides[run.axes];
+    }
+    return run;
+}
+
+/* The next run: counts `index` up over the first `axes` axes, the way an odometer does. */
+static size_t step(const struct weights_tensor *tensor, unsigned axes, uint64_t *index,
+                   size_t offset)
+{
+    for (unsigned axis = axes; axis-- > 0;) {
         if (++index[axis] < tensor->shape[axis])
             return offset + tensor->strides[axis];
         offset -= (tensor->shape[axis] - 1) * tensor->strides[axis];
@@ -90,16 +119,26 @@ enum status weights_copy_f32(const struct weights_tensor *tensor, float *ret_val
                          tensor->name, weights_type_name(tensor->type));
     if (tensor->count == 0)
         return STATUS_OK;
-    uint64_t run = tensor->rank ? tensor->shape[tensor->rank - 1] : 1;
-    /* An axis of one element has any stride; a stride never leaves the storage otherwise. */
-    size_t stride = run > 1 ? tensor->strides[tensor->rank - 1] * bytes : bytes;
+    const struct run run = find_run(tensor);
     uint64_t index[WEIGHTS_MAX_RANK] = {0};
     size_t offset = 0;
-    for (uint64_t done = 0; done < tensor->count; done += run) {
-        types[tensor->type].copy(tensor->data.data + offset * bytes, stride, run,
+    for (uint64_t done = 0; done < tensor->count; done += run.count) {
+        types[tensor->type].copy(tensor->data.data + offset * bytes, run.stride * bytes, run.count,
                                  ret_values + done);
-        if (tensor->rank)
-            offset = step(tensor, index, offset);
+        offset = step(tensor, run.axes, index, offset);
     }
     return STATUS_OK;
+}
+
+enum status weights_copy_f32_at(const struct weights_tensor *tensor, uint64_t index,
+                                float *ret_values, struct error *error)
+{
+    assert(tensor->rank > 0 && index < tensor->shape[0]);
+    struct weights_tensor part = *tensor;
+    size_t skipped = (size_t)(index * tensor->strides[0]) * types[tensor->type].bytes;
+    part.shape[0] = 1;
+    part.count = tensor->count / tensor->shape[0];
+    if (part.count > 0)
+        part.data = (struct span){tensor->data.data + skipped, tensor->data.size - skipped};
+    return weights_copy_f32(&part, ret_values, error);
 }

@@ -295,6 +295,7 @@ const struct command bench_command = {
             COMMAND_OPTION_JSON("print a JSON document"),
             COMMAND_OPTION_KERNELS,
             COMMAND_OPTION_PRECISION,
+            COMMAND_OPTION_NO_CACHE,
             COMMAND_OPTION_FOLDERS,
             COMMAND_OPTION_CATALOGUE,
             COMMAND_OPTION_END,

@@ -266,6 +266,7 @@ const struct command classify_command = {
             COMMAND_OPTION_THREADS,
             COMMAND_OPTION_KERNELS,
             COMMAND_OPTION_PRECISION,
+            COMMAND_OPTION_NO_CACHE,
             COMMAND_OPTION_FOLDERS,
             COMMAND_OPTION_CATALOGUE,
             COMMAND_OPTION_END,

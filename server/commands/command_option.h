@@ -68,6 +68,11 @@ struct command_option {
                                                                    "convolutions; int8 needs a "   \
                                                                    "calibrated model"              \
     }
+#define COMMAND_OPTION_NO_CACHE                                                                    \
+    {                                                                                              \
+        COMMAND_FLAG, "no-cache", 0, COMMAND_HINT_NONE,                                            \
+            .help = "pack the weights anew, and keep no file of them for the next time"            \
+    }
 #define COMMAND_OPTION_NO_ORIENTATION                                                              \
     {                                                                                              \
         COMMAND_FLAG, "no-orientation", 0, COMMAND_HINT_NONE,                                      \

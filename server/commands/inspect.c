@@ -148,6 +148,13 @@ static void print_layer(const struct inspection *inspection, const struct termin
            terminal_colour(terminal, TERMINAL_PLAIN));
 }
 
+static void print_cache(const struct packed_cache *cache)
+{
+    char detail[512];
+    terminal_clean(cache->path ? cache->path : cache->reason, detail, sizeof detail);
+    printf("cache       %s%s%s\n", packed_cache_outcome(cache), *detail ? ": " : "", detail);
+}
+
 static void print_foot(const struct inspection *inspection)
 {
     char output[32], packed[32], locked[32];
@@ -160,6 +167,7 @@ static void print_foot(const struct inspection *inspection)
     printf("kernels     %s: %s\n", set->name, kernels_description(set));
     printf("threads     %u\n", inspection->threads);
     printf("memory      packed weights %s, %s of them locked\n", packed, locked);
+    print_cache(model_packed_cache(inspection->model));
 }
 
 static void print_table(const struct inspection *inspection)
@@ -212,6 +220,17 @@ static void put_layer(struct json_doc *doc, struct json_node *into,
     json_node_put_integer(doc, node, "output_bytes", (int64_t)cost->output_bytes);
 }
 
+static void put_cache(struct json_doc *doc, struct json_node *into,
+                      const struct packed_cache *cache)
+{
+    struct json_node *node = json_node_put_object(doc, into, "cache");
+    json_node_put_string(doc, node, "state", packed_cache_outcome(cache));
+    if (cache->path)
+        document_put_text(doc, node, "path", cache->path);
+    if (*cache->reason)
+        document_put_text(doc, node, "reason", cache->reason);
+}
+
 static enum status print_json(const struct inspection *inspection, struct error *error)
 {
     struct json_doc *doc = json_doc_create();
@@ -232,6 +251,7 @@ static enum status print_json(const struct inspection *inspection, struct error 
     json_node_put_integer(doc, root, "threads", inspection->threads);
     json_node_put_integer(doc, root, "packed_bytes", (int64_t)inspection->memory_bytes);
     json_node_put_integer(doc, root, "locked_bytes", (int64_t)inspection->locked_bytes);
+    put_cache(doc, root, model_packed_cache(inspection->model));
     struct json_node *layers = json_node_put_array(doc, root, "layers");
     for (size_t i = 0; i < inspection->graph->layer_count; i++)
         put_layer(doc, layers, inspection, i);
@@ -281,7 +301,8 @@ const struct command inspect_command = {
         "\"family\", "
         "\"classes\", \"resize\", \"crop\", \"parameters\", \"macs\", \"weight_bytes\", "
         "\"kernels\", "
-        "\"threads\", \"packed_bytes\", \"locked_bytes\", \"layers\": [{\"name\", \"op\", "
+        "\"threads\", \"packed_bytes\", \"locked_bytes\", "
+        "\"cache\": {\"state\", \"path\", \"reason\"}, \"layers\": [{\"name\", \"op\", "
         "\"output\", "
         "\"parameters\", \"macs\", ...}]}.",
     .arguments =
@@ -296,6 +317,7 @@ const struct command inspect_command = {
             COMMAND_OPTION_THREADS,
             COMMAND_OPTION_KERNELS,
             COMMAND_OPTION_PRECISION,
+            COMMAND_OPTION_NO_CACHE,
             COMMAND_OPTION_FOLDERS,
             COMMAND_OPTION_CATALOGUE,
             COMMAND_OPTION_END,

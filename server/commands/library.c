@@ -6,6 +6,7 @@
 #include "model/base/mapped_file.h"
 #include "server/commands/model_folders.h"
 #include "server/commands/terminal.h"
+#include "server/config/cpu_count.h"
 #include "server/web/assets.h"
 
 enum { MAX_CATALOGUE_BYTES = 16 << 20 };
@@ -29,8 +30,9 @@ static enum status load_catalogue(const char *file, struct catalogue **ret_catal
 enum status library_init_from(struct library *library, const char *folders, const char *catalogue,
                               struct error *error)
 {
-    *library = (struct library){.folders = model_folders_list(folders)};
-    if (!library->folders)
+    *library = (struct library){.folders = model_folders_list(folders),
+                                .user_cache = model_folders_cache()};
+    if (!library->folders || !library->user_cache)
         return error_set(error, STATUS_NO_MEMORY, "no memory for the list of model folders");
     enum status status = load_catalogue(catalogue, &library->catalogue, error);
     if (!status)
@@ -54,6 +56,7 @@ void library_fini(struct library *library)
     labels_destroy(library->labels);
     catalogue_destroy(library->catalogue);
     free(library->folders);
+    free(library->user_cache);
     *library = (struct library){0};
 }
 
@@ -62,8 +65,14 @@ enum status library_load(const struct library *library, const struct command_cal
 {
     struct model_options options = {.engine = {.kernels = command_text(call, "kernels"),
                                                .precision = command_text(call, "precision"),
-                                               .lock_memory = true}};
-    return model_load(&library->view, name, &options, ret_model, error);
+                                               .threads = cpu_count_usable(),
+                                               .lock_memory = true},
+                                    .cache = command_flag(call, "no-cache") ? "off" : "auto",
+                                    .user_cache = library->user_cache};
+    enum status status = model_load(&library->view, name, &options, ret_model, error);
+    if (!status)
+        model_store_packed(*ret_model);
+    return status;
 }
 
 void library_title(const struct model *model, char *ret_text, size_t size)

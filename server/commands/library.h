@@ -10,6 +10,7 @@ struct library {
     struct catalogue *catalogue;
     struct labels *labels;
     char *folders;
+    char *user_cache;          /* for model_options */
     struct model_library view; /* borrows the others: what model_load takes */
 };
 
@@ -24,8 +25,9 @@ MUST_CHECK enum status library_init(struct library *library, const struct comman
                                     struct error *error);
 void library_fini(struct library *library);
 
-/* Loads the model of that name with --kernels and --precision of `call`. Fails as model_load does.
- * Returns owned; the library must outlive it. */
+/* Loads the model of that name with --kernels, --precision and --no-cache of `call`; keeps its
+ * packed weights for the next time. Fails as model_load does. Returns owned; the library must
+ * outlive it. */
 MUST_CHECK enum status library_load(const struct library *library, const struct command_call *call,
                                     const char *name, struct model **ret_model,
                                     struct error *error);

@@ -42,6 +42,13 @@ char *model_folders_list(const char *option)
     return list;
 }
 
+char *model_folders_cache(void)
+{
+    if (!get_variable("XDG_CACHE_HOME") && !get_variable("HOME"))
+        return strdup("");
+    return find_folder("XDG_CACHE_HOME", "/.cache", "/classifyd");
+}
+
 char *model_folders_first(const char *folders)
 {
     return strndup(folders, strcspn(folders, ":"));

@@ -81,6 +81,7 @@ static enum status collect_settings(struct settings *settings, const struct comm
         return status;
     add(settings, "model.dirs", command_text(call, "model-dirs"), "--model-dirs");
     add(settings, "model.catalogue", command_text(call, "catalogue"), "--catalogue");
+    add(settings, "model.cache", command_flag(call, "no-cache") ? "off" : NULL, "--no-cache");
     add(settings, "server.host", command_text(call, "host"), "--host");
     add(settings, "server.port", command_text(call, "port"), "--port");
     return add_models(settings, call, error);
@@ -172,6 +173,7 @@ const struct command serve_command = {
              .help = "an option of the configuration, such as server.port=9000; may be repeated"},
             COMMAND_OPTION_FOLDERS,
             COMMAND_OPTION_CATALOGUE,
+            COMMAND_OPTION_NO_CACHE,
             {COMMAND_FLAG, "check-config", 0, COMMAND_HINT_NONE,
              .help = "read the configuration, print it whole and end"},
             {COMMAND_FLAG, "print-options", 0, COMMAND_HINT_NONE,

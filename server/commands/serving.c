@@ -41,7 +41,9 @@ struct serving {
     struct http_server *http;
     struct loader *loader;
     int signal_fd; /* SIGTERM, SIGINT, SIGHUP arrive here */
-    int loaded_fd; /* the loader has ended */
+    int loaded_fd; /* readable once when the loader's models are there, and once when it has ended
+                    */
+    bool is_loaded;
 };
 
 static uint64_t ms(int64_t milliseconds)
@@ -100,7 +102,7 @@ static enum status block_signals(struct serving *serving, struct error *error)
     (void)sigaddset(&set, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
     serving->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    serving->loaded_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    serving->loaded_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
     if (serving->signal_fd < 0 || serving->loaded_fd < 0)
         return error_set(error, STATUS_IO, "no descriptor for signals: %s", strerror(errno));
     return STATUS_OK;
@@ -292,7 +294,7 @@ static enum status open_lane(void *user, struct registry_entry *entry, struct er
 }
 
 /* On the loader's thread: the main thread goes on. */
-static void loading_ended(void *user)
+static void tell_main(void *user)
 {
     const struct serving *serving = user;
     (void)!write(serving->loaded_fd, &(uint64_t){1}, sizeof(uint64_t));
@@ -306,14 +308,18 @@ static enum status open_loader(struct serving *serving, struct error *error)
         .library = &serving->library.view,
         .model = {.engine = {.kernels = config->engine.kernels,
                              .precision = config->engine.precision,
-                             .lock_memory = config->engine.lock_memory}},
+                             .threads = threads_or_cpus(config->engine.threads),
+                             .lock_memory = config->engine.lock_memory},
+                  .cache = config->model.cache,
+                  .user_cache = serving->library.user_cache},
         .self_check = config->engine.self_check,
         .check_batch = (size_t)config->engine.max_batch,
         .check_threads = threads_or_cpus(config->engine.threads),
         .log = serving->log,
         .metrics = serving->metrics,
         .open_lane = open_lane,
-        .all_ended = loading_ended,
+        .all_ended = tell_main,
+        .all_stored = tell_main,
         .user = serving,
     };
     return loader_create(&options, &serving->loader, error);
@@ -408,8 +414,6 @@ static void log_ready(const struct serving *serving)
 
 static enum status go_ready(struct serving *serving, struct error *error)
 {
-    loader_destroy(serving->loader); /* its work is done */
-    serving->loader = NULL;
     enum status status = check_models(serving, error);
     if (status)
         return status;
@@ -421,9 +425,21 @@ static enum status go_ready(struct serving *serving, struct error *error)
     return STATUS_OK;
 }
 
+/* The loader's first news is that the models are there, its second that its work is done. */
+static enum status take_news(struct serving *serving, struct error *error)
+{
+    if (!serving->is_loaded) {
+        serving->is_loaded = true;
+        return go_ready(serving, error);
+    }
+    loader_destroy(serving->loader);
+    serving->loader = NULL;
+    return STATUS_OK;
+}
+
 /* The next signal that ends the service, or 0 after `timeout_us` (UINT64_MAX: none), or where the
- * loader ended. The watchdog is told in time that this thread goes round. */
-static int wait_for_signal(struct serving *serving, uint64_t timeout_us, bool *ret_is_loaded)
+ * loader has news. The watchdog is told in time that this thread goes round. */
+static int wait_for_signal(struct serving *serving, uint64_t timeout_us, bool *ret_has_news)
 {
     uint64_t watchdog_us = notify_watchdog_us() / 2, now_us = clock_now_us();
     uint64_t until_us = timeout_us > UINT64_MAX - now_us ? UINT64_MAX : now_us + timeout_us;
@@ -439,7 +455,7 @@ static int wait_for_signal(struct serving *serving, uint64_t timeout_us, bool *r
             notify_send("WATCHDOG=1");
         uint64_t times;
         if (read(serving->loaded_fd, &times, sizeof times) == sizeof times) {
-            *ret_is_loaded = true;
+            *ret_has_news = true;
             return 0;
         }
         struct signalfd_siginfo info;
@@ -477,6 +493,19 @@ static void unblock_signals(void)
     (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/* The time, or until the next signal; the loader's news are none any more. */
+static void wait_out(struct serving *serving, uint64_t delay_us)
+{
+    uint64_t until_us = clock_now_us() + delay_us, now_us;
+    bool has_news = true;
+    if (serving->loader)
+        loader_stop(serving->loader);
+    while (has_news && (now_us = clock_now_us()) < until_us) {
+        has_news = false;
+        (void)wait_for_signal(serving, until_us - now_us, &has_news);
+    }
+}
+
 /* Readiness says no at once; an orchestrator that sees it late may still send requests for
  * server.drain_delay_ms, and they are answered. */
 static void drain(struct serving *serving, int signal)
@@ -488,9 +517,8 @@ static void drain(struct serving *serving, int signal)
     log_event(serving, "draining", "signal", signal == SIGTERM ? "SIGTERM" : "SIGINT");
     http_server_close_connections(serving->http);
     unblock_signals();
-    bool is_loaded;
     if (signal == SIGTERM)
-        (void)wait_for_signal(serving, ms(config->server.drain_delay_ms), &is_loaded);
+        wait_out(serving, ms(config->server.drain_delay_ms));
     size_t aborted =
         http_server_drain(serving->http, clock_now_us() + ms(config->server.drain_timeout_ms));
     log_write(serving->log, aborted > 0 ? LOG_WARN : LOG_INFO, "stopped",
@@ -517,10 +545,10 @@ enum status serving_run(const struct config *config, struct error *error)
         log_event(&serving, "listening", "url", http_server_url(serving.http));
         int signal = 0;
         while (signal == 0 && !status) {
-            bool is_loaded = false;
-            signal = wait_for_signal(&serving, UINT64_MAX, &is_loaded);
-            if (is_loaded)
-                status = go_ready(&serving, error);
+            bool has_news = false;
+            signal = wait_for_signal(&serving, UINT64_MAX, &has_news);
+            if (has_news)
+                status = take_news(&serving, error);
         }
         if (signal)
             drain(&serving, signal);

@@ -48,6 +48,7 @@ struct config {
     struct {
         struct config_list dirs; /* empty: CLASSIFYD_MODEL_DIRS, or the usual places */
         const char *catalogue;   /* "": the built-in one */
+        const char *cache;       /* "auto" */
     } model;
     struct {
         int64_t threads;            /* 0: the CPUs that may be used */

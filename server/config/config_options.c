@@ -101,6 +101,10 @@ static const struct config_option options[] = {
          "folders where weight files are looked for; none: ~/.local/share/classifyd/models and "
          "other usual places"),
     TEXT(model.catalogue, "", "a catalogue of models instead of the built-in one"),
+    TEXT(
+        model.cache, "auto",
+        "where packed weights are kept for the next start: auto, beside the weight file or else in "
+        "~/.cache/classifyd; off; or a folder"),
 
     INTEGER(engine.threads, "0", 0, MAX_THREADS, "",
             "threads that compute; 0: the CPUs that this process may use"),

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "model/base/alloc.h"
 #include "model/base/clock.h"
 #include "model/net/engine_check.h"
 
@@ -20,17 +21,37 @@ struct timing {
     uint64_t load_us, lane_us, check_us;
 };
 
+/* A check with all images of a batch takes longer than loading, and finds with as many as keep the
+ * threads busy for some 100 ms what it finds with more: each step is looked at in as many places,
+ * and the last image still has company. */
+static size_t check_images(const struct loader *loader, const struct model *model)
+{
+    const uint64_t enough_macs = UINT64_C(8000000000);
+    const struct graph *graph = model_graph(model);
+    struct graph_layer_cost *costs = alloc_array(graph->layer_count, sizeof *costs, SIZE_MAX);
+    uint64_t macs = 1, images = 2;
+    if (costs) {
+        graph_costs(graph, model_recipe(model)->crop_px, costs);
+        for (size_t i = 0; i < graph->layer_count; i++)
+            macs += costs[i].macs;
+        images = enough_macs / macs > 2 ? enough_macs / macs : 2;
+    }
+    free(costs);
+    return images < loader->options.check_batch ? (size_t)images : loader->options.check_batch;
+}
+
 static enum status check_model(const struct loader *loader, const struct model *model,
                                struct error *error)
 {
     const struct loader_options *options = &loader->options;
     struct engine_scratch *scratch;
     struct engine_check_report report;
-    enum status status = engine_scratch_create(model_engine(model), options->check_batch,
-                                               options->check_threads, &scratch, error);
+    size_t images = check_images(loader, model);
+    enum status status =
+        engine_scratch_create(model_engine(model), images, options->check_threads, &scratch, error);
     if (status != STATUS_OK)
         return status;
-    status = engine_check(model_engine(model), model_graph(model), scratch, options->check_batch,
+    status = engine_check(model_engine(model), model_graph(model), scratch, images,
                           model_golden(model), &report, error);
     engine_scratch_destroy(scratch);
     if (status != STATUS_OK)
@@ -95,6 +116,7 @@ static void log_success(struct loader *loader, const struct registry_entry *entr
     const struct model *model = registry_entry_model(entry);
     const struct engine *engine = model_engine(model);
     const struct kernel_set *set = engine_kernel_set(engine);
+    const struct packed_cache *cache = model_packed_cache(model);
     size_t bytes, locked_bytes;
     engine_memory(engine, &bytes, &locked_bytes);
     metrics_gauge_add(loader->options.metrics, METRICS_PINNED_BYTES, (int64_t)locked_bytes);
@@ -107,6 +129,9 @@ static void log_success(struct loader *loader, const struct registry_entry *entr
                   LOG_FIELD_INTEGER("classes", engine_classes(engine)),
                   LOG_FIELD_TEXT("kernels", set->name),
                   LOG_FIELD_TEXT("kernels_detail", kernels_description(set)),
+                  LOG_FIELD_TEXT("cache", packed_cache_outcome(cache)),
+                  LOG_FIELD_TEXT("cache_path", cache->path),
+                  LOG_FIELD_TEXT("cache_reason", *cache->reason ? cache->reason : NULL),
                   LOG_FIELD_MILLISECONDS("load_ms", timing->load_us),
                   LOG_FIELD_MILLISECONDS("warm_up_ms", timing->lane_us),
                   LOG_FIELD_BOOLEAN("checked", loader->options.self_check),
@@ -117,6 +142,27 @@ static void log_success(struct loader *loader, const struct registry_entry *entr
               });
     if (engine_is_locked(engine))
         log_locking(loader, bytes, locked_bytes);
+}
+
+/* Last, since the disk may take its time over a hundred megabytes. */
+static void store(const struct loader *loader, const struct registry_entry *entry)
+{
+    const struct model *model = registry_entry_model(entry);
+    if (registry_entry_state(entry) != REGISTRY_READY ||
+        model_packed_cache(model)->state != PACKED_CACHE_PACKED)
+        return;
+    uint64_t start_us = clock_now_us();
+    model_store_packed(model);
+    const struct packed_cache *cache = model_packed_cache(model);
+    log_write(loader->options.log, LOG_INFO, "packed_weights",
+              (const struct log_field[]){
+                  LOG_FIELD_TEXT("model", registry_entry_name(entry)),
+                  LOG_FIELD_TEXT("cache", packed_cache_outcome(cache)),
+                  LOG_FIELD_TEXT("cache_path", cache->path),
+                  LOG_FIELD_TEXT("cache_reason", cache->path ? NULL : cache->reason),
+                  LOG_FIELD_MILLISECONDS("store_ms", clock_now_us() - start_us),
+                  LOG_FIELD_END,
+              });
 }
 
 static void *thread_main(void *argument)
@@ -139,6 +185,10 @@ static void *thread_main(void *argument)
     }
     if (loader->options.all_ended)
         loader->options.all_ended(loader->options.user);
+    for (size_t i = 0; i < registry_count(registry) && !atomic_load(&loader->is_stopping); i++)
+        store(loader, registry_at(registry, i));
+    if (loader->options.all_stored)
+        loader->options.all_stored(loader->options.user);
     return NULL;
 }
 

@@ -15,7 +15,7 @@ struct loader_options {
     const struct model_library *library;
     struct model_options model; /* kernels and lock_memory; the recipe brings the rest */
     bool self_check;            /* engine_check each before it is ready */
-    size_t check_batch;         /* >= 1: the batch to check with, the largest that is run */
+    size_t check_batch;         /* >= 1: the largest batch that is run; see loader.c */
     unsigned check_threads;     /* >= 1: and the threads, all engine threads */
     struct log *log;            /* NULL: nothing is logged */
     struct metrics *metrics;    /* METRICS_PINNED_BYTES grows by locked weights; may be NULL */
@@ -24,18 +24,22 @@ struct loader_options {
     /* Called once, when each model is ready or has failed; not where the loader was stopped before.
      * On the loader's thread; may be NULL. */
     void (*all_ended)(void *user);
+    /* Called once after that, when packed weights are kept for the next start and the thread has
+     * nothing left to do; likewise. */
+    void (*all_stored)(void *user);
     void *user;
 };
 
 /* Starts the thread. Each entry of the registry becomes ready or failed, in order, with a line in
- * the log: "model_ready" with its kernels, times and memory, "model_failed" with the reason. One
- * line in all, "memory_not_locked", says that the system locked less than was asked for. Fails with
- * STATUS_NO_MEMORY. Copies the options. Returns owned. */
+ * the log: "model_ready" with its kernels, times and memory, "model_failed" with the reason; then,
+ * where a model's packed weights are kept for the next start, "packed_weights" with what came of
+ * it. One line in all, "memory_not_locked", says that the system locked less than was asked for.
+ * Fails with STATUS_NO_MEMORY. Copies the options. Returns owned. */
 MUST_CHECK enum status loader_create(const struct loader_options *options,
                                      struct loader **ret_loader, struct error *error);
 
-/* Lets the model under way be finished and begins no other: the rest stays loading. Never blocks;
- * any thread. */
+/* Lets the model under way be finished and begins no other: the rest stays loading, or is not
+ * stored. Never blocks; any thread. */
 void loader_stop(struct loader *loader);
 
 /* Stops, and waits for the thread: as long as one model takes. The models stay the registry's.

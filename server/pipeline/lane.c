@@ -88,51 +88,6 @@ static void seat_fini(struct seat *seat)
     free(seat->slot_numbers);
 }
 
-/* One run of a seat with a full batch of black images, so that no request is the first to touch a
- * page. */
-struct warm_up {
-    const struct lane *lane;
-    const struct seat *seat;
-    pthread_t thread;
-    bool is_started;
-};
-
-static void *warm_up(void *user)
-{
-    const struct warm_up *warm = user;
-    const struct lane *lane = warm->lane;
-    size_t images = lane->options.max_batch;
-    for (size_t i = 0; i < images; i++)
-        warm->seat->slots[i] = slot_block_slot(&lane->slots, i);
-    engine_run(engine_of(lane), warm->seat->scratch, images, warm->seat->slots,
-               &(struct engine_outputs){.logits = warm->seat->logits});
-    return NULL;
-}
-
-/* The narrow seats side by side, as they will run, since one after the other takes seconds; then
- * the wide one. */
-static enum status warm_up_all(const struct lane *lane, struct error *error)
-{
-    size_t narrow = lane->options.batch_threads;
-    struct warm_up *warm = alloc_array(lane->seat_count, sizeof *warm, SIZE_MAX);
-    if (!warm)
-        return error_set(error, STATUS_NO_MEMORY, "no memory for warming up");
-    for (size_t i = 0; i < lane->seat_count; i++)
-        warm[i] = (struct warm_up){.lane = lane, .seat = &lane->seats[i]};
-    for (size_t i = 1; i < narrow; i++)
-        warm[i].is_started = !pthread_create(&warm[i].thread, NULL, warm_up, &warm[i]);
-    for (size_t i = 0; i < narrow; i++)
-        if (!warm[i].is_started)
-            (void)warm_up(&warm[i]);
-    for (size_t i = 0; i < narrow; i++)
-        if (warm[i].is_started)
-            pthread_join(warm[i].thread, NULL);
-    if (lane->seat_count > narrow)
-        (void)warm_up(&warm[narrow]);
-    free(warm);
-    return STATUS_OK;
-}
-
 /* Leaves out who is not waited for any more; how many are left, in the seat's arrays. */
 static size_t fill_seat(struct lane *lane, struct seat *seat, struct batcher_entry *const *entries,
                         size_t count, uint64_t now_us)
@@ -234,8 +189,6 @@ enum status lane_create(const struct lane_options *options, struct lane **ret_la
     lane->options = *options;
     lane->seat_count = options->batch_threads + (options->engine_threads > 1);
     enum status status = make_memory(lane, error);
-    if (!status)
-        status = warm_up_all(lane, error);
     if (!status)
         status = prepare_queue_open(options->queue, slot_count(options), &lane->line, error);
     /* Last, since it cannot be taken back. */

@@ -21,8 +21,8 @@ struct lane_options {
 /* How many batches of a lane are computed side by side, at most: see lane.c. Pure. */
 unsigned lane_batch_threads(unsigned engine_threads);
 
-/* Makes everything, runs each scratch once with a full batch, and opens the queues. Blocks for some
- * runs of the model. Fails with STATUS_NO_MEMORY, STATUS_OVERLOADED (more lanes than the queues
+/* Makes everything, with every page of memory there, and opens the queues. Blocks while memory is
+ * touched. Fails with STATUS_NO_MEMORY, STATUS_OVERLOADED (more lanes than the queues
  * were made for). Any thread. Returns owned. */
 MUST_CHECK enum status lane_create(const struct lane_options *options, struct lane **ret_lane,
                                    struct error *error);

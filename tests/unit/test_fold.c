@@ -51,7 +51,7 @@ static void folding_is_batch_norm(void **state)
                                 .bn_mean = &tensors[3],
                                 .bn_var = &tensors[4]};
     float folded[OUT * IN * AREA], bias[OUT];
-    assert_int_equal(fold_layer(&layer, folded, bias, NULL), STATUS_OK);
+    assert_int_equal(fold_layer(&layer, NULL, folded, bias, NULL), STATUS_OK);
     for (int o = 0; o < OUT; o++) {
         double sum = 0, folded_sum = (double)bias[o];
         for (int c = 0; c < IN; c++)
@@ -86,9 +86,32 @@ static void a_negative_variance_is_refused(void **state)
                                 .bn_var = &v};
     float folded[1], bias[1];
     struct error error = {0};
-    assert_int_equal(fold_layer(&layer, folded, bias, &error), STATUS_BAD_MODEL);
+    assert_int_equal(fold_layer(&layer, NULL, folded, bias, &error), STATUS_BAD_MODEL);
     assert_string_equal(error.text,
                         "layer1.0.conv1: channel 0 of its BatchNorm has no finite scale");
+}
+
+/* What is not asked for is neither written nor read: not even a NaN is found there. */
+static void channels_that_are_not_wanted_are_left(void **state)
+{
+    (void)state;
+    const float weight[] = {1, 2, NAN, NAN, 5, 6};
+    const uint64_t shape[] = {3, 2, 1, 1};
+    struct weights_tensor w = tensor_of("w", weight, 4, shape);
+    struct graph_layer layer = {.name = "conv",
+                                .op = GRAPH_CONV,
+                                .in_channels = 2,
+                                .out_channels = 3,
+                                .kernel_px = 1,
+                                .groups = 1,
+                                .weight = &w};
+    float folded[] = {7, 7, 7, 7, 7, 7}, bias[3];
+    const bool wanted[] = {false, false, true};
+    assert_int_equal(fold_layer(&layer, wanted, folded, bias, NULL), STATUS_OK);
+    assert_memory_equal(folded, ((float[]){7, 7, 7, 7, 5, 6}), sizeof folded);
+    struct error error = {0};
+    assert_int_equal(fold_layer(&layer, NULL, folded, bias, &error), STATUS_BAD_MODEL);
+    assert_string_equal(error.text, "w: element 2 is not a finite number");
 }
 
 int main(void)
@@ -96,6 +119,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(folding_is_batch_norm),
         cmocka_unit_test(a_negative_variance_is_refused),
+        cmocka_unit_test(channels_that_are_not_wanted_are_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
