@@ -278,7 +278,8 @@ static void share_units(struct walk *walk, const struct step_run *run)
     struct engine_scratch *scratch = walk->scratch;
     const struct kernel *kernel = run->step->kernel;
     size_t units = kernel->units(run->step, run->images);
-    size_t piece = units / (team_size(walk->team) * PIECES_A_THREAD);
+    size_t members = team_size(walk->team);
+    size_t piece = members == 1 ? units : units / (members * PIECES_A_THREAD);
     uint8_t *own = scratch->thread_scratch + walk->member * scratch->engine->plan.scratch_bytes;
     piece = piece ? piece : 1;
     atomic_size_t *next = &scratch->next_unit[walk->step_run];
