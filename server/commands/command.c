@@ -241,16 +241,27 @@ enum status command_parse(const struct command *command, int argc, char **argv,
 
 /* Asking for an option that the command's table has not, or not with that kind, is a bug of the
  * command. */
-static const struct command_value *find_value(const struct command_call *call, const char *name,
-                                              enum command_option_kind kind)
+static size_t find_option(const struct command_call *call, const char *name)
 {
     size_t count = option_count(call->command), i = 0;
     while (i < count && strcmp(call->command->options[i].name, name) != 0)
         i++;
     assert(i < count);
+    return i;
+}
+
+static const struct command_value *find_value(const struct command_call *call, const char *name,
+                                              enum command_option_kind kind)
+{
+    size_t i = find_option(call, name);
     enum command_option_kind found = call->command->options[i].kind;
     assert(found == kind || (kind == COMMAND_TEXT && found == COMMAND_CHOICE));
     return &call->values[i];
+}
+
+bool command_is_given(const struct command_call *call, const char *name)
+{
+    return call->values[find_option(call, name)].is_given;
 }
 
 bool command_flag(const struct command_call *call, const char *name)

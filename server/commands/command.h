@@ -94,6 +94,9 @@ size_t command_list(const struct command_call *call, const char *name, const int
 size_t command_texts(const struct command_call *call, const char *name,
                      const char *const **ret_values);
 
+/* Whether the option was given, by a value of its own and not by its preset. */
+bool command_is_given(const struct command_call *call, const char *name);
+
 /* --threads, or the CPUs that this process may use. */
 unsigned command_threads(const struct command_call *call);
 

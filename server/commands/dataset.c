@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
+
+#include "server/commands/image_file.h"
 
 enum { MAX_DEPTH = 16 };
 
@@ -43,16 +44,6 @@ static char *join_path(const char *folder, const char *name)
     size_t length = strlen(folder);
     const char *slash = length > 0 && folder[length - 1] == '/' ? "" : "/";
     return asprintf(&path, "%s%s%s", folder, slash, name) < 0 ? NULL : path;
-}
-
-static bool is_image_name(const char *name)
-{
-    static const char *const endings[] = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"};
-    const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
-        if (strcasecmp(dot, endings[i]) == 0)
-            return true;
-    return false;
 }
 
 static int is_visible(const struct dirent *entry)
@@ -106,7 +97,7 @@ static enum status visit_class(struct dataset *dataset, char *path, const char *
                                bool is_folder, void *context, struct error *error)
 {
     struct class_folder folder = *(const struct class_folder *)context;
-    if (!is_folder && is_image_name(name))
+    if (!is_folder && image_file_has_name(name))
         return add_image(dataset, path, folder.class_id, error);
     enum status status = STATUS_OK;
     if (!is_folder)

@@ -2,6 +2,8 @@
 #ifndef CLASSIFYD_SERVER_COMMANDS_IMAGE_FILE_H
 #define CLASSIFYD_SERVER_COMMANDS_IMAGE_FILE_H
 
+#include <stdbool.h>
+
 #include "model/base/span.h"
 #include "model/base/status.h"
 
@@ -14,5 +16,9 @@
  * May block. Any thread. `ret_data` is returned owned, free(). */
 MUST_CHECK enum status image_file_read(const char *path, uint8_t **ret_data, size_t *ret_size,
                                        struct error *error);
+
+/* Whether a file of that name is an image by its ending, in any case: .jpg, .jpeg, .png, .webp,
+ * .bmp, .gif. Any thread. */
+bool image_file_has_name(const char *name);
 
 #endif
