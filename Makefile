@@ -35,8 +35,9 @@ ci: ## sanitizers, fuzz corpora, analysers
 install: build ## install the program, its man pages and its completion (DESTDIR is respected)
 	@meson install -C $(BUILD) --no-rebuild
 
-bench: build ## measure the engine, then the whole service at 1 to 64 clients, with random ResNet-50 weights
+bench: build ## measure the engine, compare it with the runtimes that are installed, then the whole service at 1 to 64 clients
 	@$(CLASSIFYD) bench --model random:resnet50
+	@$(PYTHON) tests/bench/peers/compare.py --build $(BUILD)
 	@$(PYTHON) tests/bench/service.py $(CLASSIFYD)
 
 format: ## format every C file

@@ -106,8 +106,10 @@ enum status bench_profile_init(struct bench_profile *profile, const struct engin
         .layers = alloc_array(count, sizeof *profile->layers, SIZE_MAX),
         .stages = alloc_array(count, sizeof *profile->stages, SIZE_MAX),
         .run_us = alloc_array(count, sizeof *profile->run_us, SIZE_MAX),
+        .total_us = alloc_array(MAX_RUNS, sizeof *profile->total_us, SIZE_MAX),
         .times_us = alloc_array(count, MAX_RUNS * sizeof *profile->times_us, SIZE_MAX)};
-    if (!profile->layers || !profile->stages || !profile->run_us || !profile->times_us)
+    if (!profile->layers || !profile->stages || !profile->run_us || !profile->total_us ||
+        !profile->times_us)
         return error_set(error, STATUS_NO_MEMORY, "no memory for a profile");
     describe_layers(profile);
     return STATUS_OK;
@@ -118,6 +120,7 @@ void bench_profile_fini(struct bench_profile *profile)
     free(profile->layers);
     free(profile->stages);
     free(profile->run_us);
+    free(profile->total_us);
     free(profile->times_us);
     *profile = (struct bench_profile){0};
 }
@@ -134,12 +137,20 @@ struct engine_observer bench_profile_observer(struct bench_profile *profile)
     return (struct engine_observer){.step_done = step_done, .user = profile};
 }
 
+static uint32_t cut_us(uint64_t us)
+{
+    return (uint32_t)(us < UINT32_MAX ? us : UINT32_MAX);
+}
+
 void bench_profile_end_run(struct bench_profile *profile)
 {
-    for (size_t i = 0; i < profile->layer_count && profile->runs < MAX_RUNS; i++)
-        profile->times_us[profile->runs * profile->layer_count + i] =
-            (uint32_t)(profile->run_us[i] < UINT32_MAX ? profile->run_us[i] : UINT32_MAX);
-    profile->runs += profile->runs < MAX_RUNS;
+    uint64_t total_us = 0;
+    for (size_t i = 0; i < profile->layer_count && profile->runs < MAX_RUNS; i++) {
+        total_us += profile->run_us[i];
+        profile->times_us[profile->runs * profile->layer_count + i] = cut_us(profile->run_us[i]);
+    }
+    if (profile->runs < MAX_RUNS)
+        profile->total_us[profile->runs++] = cut_us(total_us);
     memset(profile->run_us, 0, profile->layer_count * sizeof *profile->run_us);
 }
 
@@ -149,13 +160,19 @@ static int compare_times(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-static double median_us(const struct bench_profile *profile, size_t layer)
+/* Sorts them. */
+static double median_us(uint32_t *times_us, size_t count)
+{
+    qsort(times_us, count, sizeof *times_us, compare_times);
+    return count ? times_us[count / 2] : 0;
+}
+
+static double layer_median_us(const struct bench_profile *profile, size_t layer)
 {
     uint32_t times_us[MAX_RUNS];
     for (size_t run = 0; run < profile->runs; run++)
         times_us[run] = profile->times_us[run * profile->layer_count + layer];
-    qsort(times_us, profile->runs, sizeof *times_us, compare_times);
-    return profile->runs ? times_us[profile->runs / 2] : 0;
+    return median_us(times_us, profile->runs);
 }
 
 static void judge(const struct bench_peaks *peaks, struct bench_profile_layer *layer)
@@ -184,9 +201,10 @@ static void add_to_stage(struct bench_profile *profile, const struct bench_profi
 void bench_profile_finish(struct bench_profile *profile)
 {
     profile->time_us = 0;
+    profile->run_us_median = median_us(profile->total_us, profile->runs);
     profile->stage_count = 0;
     for (size_t i = 0; i < profile->layer_count; i++) {
-        profile->layers[i].time_us = median_us(profile, i);
+        profile->layers[i].time_us = layer_median_us(profile, i);
         profile->time_us += profile->layers[i].time_us;
     }
     for (size_t i = 0; i < profile->layer_count; i++) {

@@ -35,9 +35,11 @@ struct bench_profile {
     struct bench_profile_layer *layers; /* in the order that they run */
     size_t stage_count;
     struct bench_profile_stage *stages; /* [layer_count] of room */
-    double time_us;                     /* of all layers */
+    double time_us;                     /* of all layers: the sum of their medians */
+    double run_us_median;               /* of a run, all layers together */
     size_t runs;
     uint64_t *run_us;   /* [layer_count], of the run under way */
+    uint32_t *total_us; /* [most runs] */
     uint32_t *times_us; /* [most runs, layer_count] */
 };
 

@@ -150,6 +150,7 @@ static void put_profile(struct json_doc *doc, struct json_node *into,
     struct json_node *node = json_node_put_object(doc, into, "profile");
     put_peaks(doc, node, &profile->peaks);
     json_node_put_number(doc, node, "time_ms", profile->time_us / 1e3);
+    json_node_put_number(doc, node, "run_ms", profile->run_us_median / 1e3);
     struct json_node *layers = json_node_put_array(doc, node, "layers");
     for (size_t i = 0; i < profile->layer_count; i++)
         put_layer(doc, layers, &profile->layers[i]);
