@@ -5,11 +5,13 @@
 
 #include "model/model_cache.h"
 #include "model/model_source.h"
+#include "model/net/quantization_file.h"
 
 struct model {
     struct model_source source;
-    struct graph *graph;        /* borrows the weights */
-    struct packed_cache *cache; /* owned; model_store_packed's alone once loaded */
+    struct graph *graph;               /* borrows the weights */
+    struct packed_cache *cache;        /* owned; model_store_packed's alone once loaded */
+    struct quantization *quantization; /* outlives the engine; NULL: not calibrated */
     struct engine *engine;
 };
 
@@ -19,6 +21,9 @@ static enum status load_graph(const struct model_library *library, struct model 
     enum status status = graph_create(model->source.weights, &model->graph, error);
     if (status == STATUS_OK)
         status = model_source_settle_labels(library, model->graph->classes, &model->source, error);
+    if (status == STATUS_OK)
+        status = quantization_file_read(model->source.weights, model->graph, &model->quantization,
+                                        error);
     if (status != STATUS_OK)
         error_prefix(error, "%s", model->source.path);
     return status;
@@ -29,6 +34,7 @@ static enum status load_engine(const struct model_options *options, struct model
 {
     const struct recipe *recipe = &model->source.recipe;
     struct engine_options engine = options->engine;
+    engine.quantization = model->quantization;
     engine.input_px = recipe->crop_px;
     memcpy(engine.mean, recipe->mean, sizeof engine.mean);
     memcpy(engine.std, recipe->std, sizeof engine.std);
@@ -69,6 +75,7 @@ void model_destroy(struct model *model)
     if (!model)
         return;
     engine_destroy(model->engine);
+    quantization_destroy(model->quantization);
     graph_destroy(model->graph);
     model_source_fini(&model->source);
     packed_cache_fini(model->cache);
@@ -119,6 +126,16 @@ const struct engine *model_engine(const struct model *model)
 const struct graph *model_graph(const struct model *model)
 {
     return model->graph;
+}
+
+const struct weights *model_tensors(const struct model *model)
+{
+    return model->source.weights;
+}
+
+const struct quantization *model_quantization(const struct model *model)
+{
+    return model->quantization;
 }
 
 const struct engine_golden *model_golden(const struct model *model)

@@ -58,6 +58,9 @@ const struct recipe *model_recipe(const struct model *model);
 const struct labels *model_labels(const struct model *model);
 const struct engine *model_engine(const struct model *model);
 const struct graph *model_graph(const struct model *model);
+const struct weights *model_tensors(const struct model *model); /* as its file holds them */
+/* What `classifyd quantize` found out; NULL where the model was never calibrated. */
+const struct quantization *model_quantization(const struct model *model);
 const struct engine_golden *model_golden(const struct model *model);      /* NULL: carries none */
 const struct packed_cache *model_packed_cache(const struct model *model); /* what came of it */
 

@@ -331,10 +331,12 @@ static bool is_layer_tensor(const struct graph_layer *layer, const struct weight
 /* A tensor that no layer took means that the file holds another network than the one we built. */
 static enum status check_nothing_left(const struct reader *reader)
 {
+    static const char calibration[] = "quantization."; /* see quantization_file.h */
     const struct graph *graph = reader->graph;
     for (size_t i = 0; i < weights_count(reader->weights); i++) {
         const struct weights_tensor *tensor = weights_at(reader->weights, i);
-        bool is_known = ends_with(tensor->name, ".num_batches_tracked");
+        bool is_known = ends_with(tensor->name, ".num_batches_tracked") ||
+                        strncmp(tensor->name, calibration, strlen(calibration)) == 0;
         for (size_t l = 0; l < graph->layer_count && !is_known; l++)
             is_known = is_layer_tensor(&graph->layers[l], tensor);
         char shape[128];

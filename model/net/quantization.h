@@ -14,14 +14,22 @@ struct quantization_layer {
     enum step_arithmetic arithmetic; /* STEP_INT8, or STEP_BF16 where int8 costs too much */
     float output_scale;              /* real value of one step of its u8 output, > 0 */
     size_t channels;
-    const float *scale; /* [channels]: step_weights.scale, all > 0; NULL for STEP_BF16 */
-    const float *bias;  /* [channels]: added to the folded bias; NULL: nothing */
+    float *scale; /* [channels]: step_weights.scale, all > 0; NULL for STEP_BF16 */
+    float *bias;  /* [channels]: added to the folded bias; NULL: nothing */
 };
 
 struct quantization {
     size_t layer_count;
     struct quantization_layer *layers;
 };
+
+/* Zeroed layers, to be filled in. Fails with STATUS_NO_MEMORY. Returns owned, with what is put into
+ * it: quantization_destroy frees the layers' arrays, too. */
+MUST_CHECK enum status quantization_create(size_t layers, struct quantization **ret_quantization,
+                                           struct error *error);
+
+/* Accepts NULL. */
+void quantization_destroy(struct quantization *quantization);
 
 /* NULL where the layer is not among them. Any thread. */
 const struct quantization_layer *quantization_find(const struct quantization *quantization,

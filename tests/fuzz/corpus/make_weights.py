@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Writes the first inputs of corpus/safetensors and corpus/torch; README.md says more."""
+"""Writes the first inputs of corpus/quantization, corpus/safetensors and corpus/torch; README.md says more."""
 import collections
 import io
 import json
@@ -80,5 +80,22 @@ def make_torch():
                                                    10 ** 30, -10 ** 12, b"x", 1.5], 4))
 
 
+def make_quantization():
+    layers = [{"name": "conv1", "arithmetic": "int8", "output_scale": 0.1},
+              {"name": "layer1.0.conv1", "arithmetic": "bf16", "output_scale": 0.2}]
+    tensors = {"quantization.conv1.scale": entry("F32", [2], 0, 8), "quantization.conv1.bias": entry("F32", [2], 8, 16),
+               "quantization.layer1.0.conv1.bias": entry("F32", [3], 16, 28)}
+    block = struct.pack("<7f", 0.5, 0.25, 1, -1, 0, 2, 3)
+    for name, value in {"good": {"version": 1, "layers": layers}, "version": {"version": 2},
+                        "twice": {"version": 1, "layers": layers[:1] * 2},
+                        "scale": {"version": 1, "layers": [{**layers[0], "output_scale": 0}]}}.items():
+        metadata = {"quantization": json.dumps(value)}
+        write("quantization", name, safetensors({"__metadata__": metadata, **tensors}, block))
+    write("quantization", "no_metadata", safetensors(tensors, block))
+    metadata = {"quantization": json.dumps({"version": 1, "layers": layers})}
+    write("quantization", "not_finite", safetensors({"__metadata__": metadata, **tensors}, b"\xff" * 28))
+
+
+make_quantization()
 make_safetensors()
 make_torch()
