@@ -5,9 +5,8 @@
 #include "model/base/nearest.h"
 
 const struct command *const command_table[] = {
-    &serve_command,  &classify_command, &pull_command,
-    &models_command, &inspect_command,  &eval_command,
-    &bench_command,  &help_command,     NULL,
+    &serve_command, &classify_command, &pull_command,  &models_command, &inspect_command,
+    &eval_command,  &quantize_command, &bench_command, &help_command,   NULL,
 };
 
 const struct command *command_table_find(const char *name)

@@ -5,6 +5,7 @@
 #include "server/commands/command.h"
 
 /* One file a command: server/commands/<name>.c. */
+extern const struct command quantize_command;
 extern const struct command bench_command;
 extern const struct command classify_command;
 extern const struct command eval_command;

@@ -214,6 +214,20 @@ enum status dataset_init(struct dataset *dataset, const char *path, const struct
     return status;
 }
 
+enum status dataset_init_folder(struct dataset *dataset, const char *path, struct error *error)
+{
+    *dataset = (struct dataset){0};
+    struct class_folder folder = {0};
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return error_set(error, errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO, "%s: %s", path,
+                         strerror(errno));
+    enum status status = visit_folder(dataset, path, visit_class, &folder, error);
+    if (!status && dataset->count == 0)
+        status = error_set(error, STATUS_BAD_REQUEST, "%s: no images", path);
+    return status;
+}
+
 void dataset_fini(struct dataset *dataset)
 {
     for (size_t i = 0; i < dataset->count; i++)

@@ -28,6 +28,11 @@ struct dataset {
 MUST_CHECK enum status dataset_init(struct dataset *dataset, const char *path,
                                     const struct labels *labels, uint32_t classes,
                                     struct error *error);
+
+/* The images of a folder and the folders in it, whatever their class; class_id is 0. The rest as
+ * above. */
+MUST_CHECK enum status dataset_init_folder(struct dataset *dataset, const char *path,
+                                           struct error *error);
 void dataset_fini(struct dataset *dataset);
 
 /* Keeps `limit` images, evenly spread over all of them (a tree's first ones would be of one class).

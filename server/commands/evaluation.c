@@ -5,7 +5,6 @@
 
 #include "model/base/alloc.h"
 #include "model/base/clock.h"
-#include "model/image/prepare.h"
 #include "model/net/slot_block.h"
 #include "server/commands/image_file.h"
 
@@ -70,19 +69,10 @@ static const struct error unkept_error = {STATUS_NO_MEMORY, "no memory"};
 /* Reads one image into `slot`; false where it could not be read, which the evaluation then says. */
 static bool prepare_image(const struct shared *shared, size_t index, uint8_t *slot)
 {
-    const struct recipe *recipe = model_recipe(shared->model);
-    struct image_prepare_options options = {.limits = image_prepare_default_limits,
-                                            .resize_px = recipe->resize_px,
-                                            .crop_px = recipe->crop_px,
-                                            .orient = shared->options->orient};
-    uint8_t *data = NULL;
-    size_t size = 0;
-    struct image_info info;
     struct error error = {0};
-    enum status status = image_file_read(shared->dataset->images[index].path, &data, &size, &error);
-    if (!status)
-        status = image_prepare(&options, (struct span){data, size}, slot, &info, NULL, &error);
-    free(data);
+    enum status status =
+        image_file_prepare(shared->dataset->images[index].path, model_recipe(shared->model),
+                           shared->options->orient, slot, &error);
     if (!status)
         return true;
     struct error *kept = malloc(sizeof *kept);

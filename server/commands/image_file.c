@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "model/image/prepare.h"
+
 enum { FIRST_BYTES = 1 << 16 };
 
 /* The file's own size and a byte more, to see its end; a stream begins small. */
@@ -81,4 +83,21 @@ bool image_file_has_name(const char *name)
         if (strcasecmp(dot, endings[i]) == 0)
             return true;
     return false;
+}
+
+enum status image_file_prepare(const char *path, const struct recipe *recipe, bool orient,
+                               uint8_t *slot, struct error *error)
+{
+    const struct image_prepare_options options = {.limits = image_prepare_default_limits,
+                                                  .resize_px = recipe->resize_px,
+                                                  .crop_px = recipe->crop_px,
+                                                  .orient = orient};
+    uint8_t *data = NULL;
+    size_t size = 0;
+    struct image_info info;
+    enum status status = image_file_read(path, &data, &size, error);
+    if (!status)
+        status = image_prepare(&options, (struct span){data, size}, slot, &info, NULL, error);
+    free(data);
+    return status;
 }

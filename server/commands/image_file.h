@@ -6,6 +6,7 @@
 
 #include "model/base/span.h"
 #include "model/base/status.h"
+#include "model/catalogue/recipe.h"
 
 /* An image of 100 megapixels is smaller than this in every format that is read, but for pixels of
  * 16 bits that do not compress at all. */
@@ -20,5 +21,10 @@ MUST_CHECK enum status image_file_read(const char *path, uint8_t **ret_data, siz
 /* Whether a file of that name is an image by its ending, in any case: .jpg, .jpeg, .png, .webp,
  * .bmp, .gif. Any thread. */
 bool image_file_has_name(const char *name);
+
+/* Reads an image into a batch slot as the recipe says, with the command line's limits. Fails as
+ * image_file_read and image_prepare. May block. Any thread. */
+MUST_CHECK enum status image_file_prepare(const char *path, const struct recipe *recipe,
+                                          bool orient, uint8_t *slot, struct error *error);
 
 #endif

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("CLASSIFYD", str(ROOT / "build" / "server" / "classifyd"))
-COMMANDS = ["serve", "classify", "pull", "models", "inspect", "eval", "bench", "help"]
+COMMANDS = ["serve", "classify", "pull", "models", "inspect", "eval", "quantize", "bench", "help"]
 SAMPLE = ROOT / "config" / "demo" / "sample.jpg"
 
 Outcome = collections.namedtuple("Outcome", "status out err")

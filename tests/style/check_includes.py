@@ -24,7 +24,8 @@ KERNEL_SHARED = ["model/kernels/burst.h", "model/kernels/cpu.h", "model/kernels/
 SERVER_LEAVES = ["server/answer", "server/blob", "server/budget", "server/config", "server/document",
                  "server/fetch", "server/log", "server/metrics", "server/notify", "server/problem"]
 MODEL_FACES = ["model/model", "model/base", "model/image", "model/net", "model/catalogue",
-               "model/batch", "model/kernels/burst.h", "model/kernels/cpu.h", "model/kernels/kernels.h"]
+               "model/batch", "model/calibration/calibration.h", "model/kernels/burst.h", "model/kernels/cpu.h",
+               "model/kernels/kernels.h"]
 ALLOWED = {
     "model/base": [],
     "model/image": MODEL_LEAF + ["model/image/<isa>"],
@@ -34,6 +35,7 @@ ALLOWED = {
     "model/kernels": MODEL_LEAF + ["model/kernels/<isa>"],
     "model/kernels/<isa>": MODEL_LEAF + KERNEL_FACE + KERNEL_SHARED,
     "model/net": MODEL_LEAF + KERNEL_FACE,
+    "model/calibration": MODEL_LEAF + ["model/net"] + KERNEL_FACE,
     "model/model": MODEL_FACES,
     "server/document": MODEL_FACES,
     "server/answer": ["server/document"] + MODEL_FACES,

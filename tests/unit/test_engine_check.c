@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/calibration/calibration.h"
 #include "model/net/engine_check.h"
 #include "model/net/slot_block.h"
 #include "model/net/weights_random.h"
@@ -278,11 +279,83 @@ static void a_batch_of_one_is_checked_too(void **state)
     drop(&fixture);
 }
 
+/* Noise calibrates as well as photographs do here. One layer in a few is bf16. */
+static struct calibration calibrate(const struct fixture *fixture, const char *kernels)
+{
+    const struct calibration_options options = {.engine = {.input_px = PX,
+                                                           .mean = {0.485f, 0.456f, 0.406f},
+                                                           .std = {0.229f, 0.224f, 0.225f},
+                                                           .kernels = kernels},
+                                                .threads = 2,
+                                                .activations = CALIBRATION_ACTIVATIONS_LEAST_ERROR,
+                                                .has_bias_correction = true,
+                                                .bf16_share = 0.3,
+                                                .search_images = 1};
+    struct slot_block block;
+    struct step_slot slots[BATCH];
+    struct calibration calibration = {0};
+    struct error error = {0};
+    assert_int_equal(slot_block_init(fixture->engine, BATCH, &block, NULL), STATUS_OK);
+    uint32_t random = 7;
+    for (size_t i = 0; i < block.memory.size_bytes; i++) {
+        random = random * 1664525u + 1013904223u; /* Numerical Recipes */
+        ((uint8_t *)block.memory.data)[i] = (uint8_t)(random >> 24);
+    }
+    for (size_t i = 0; i < BATCH; i++)
+        slots[i] = slot_block_slot(&block, i);
+    const struct calibration_images images = {slots, BATCH};
+    if (calibration_init(fixture->graph, &options, &images, &calibration, &error) != STATUS_OK)
+        fail_msg("%s", error.text);
+    slot_block_fini(&block);
+    return calibration;
+}
+
+/* Puts an engine of that precision into the fixture. */
+static void change_precision(struct fixture *fixture, const char *kernels, const char *precision,
+                             const struct quantization *quantization)
+{
+    const struct engine_options options = {.input_px = PX,
+                                           .mean = {0.485f, 0.456f, 0.406f},
+                                           .std = {0.229f, 0.224f, 0.225f},
+                                           .kernels = kernels,
+                                           .precision = precision,
+                                           .quantization = quantization};
+    engine_scratch_destroy(fixture->scratch);
+    engine_destroy(fixture->engine);
+    assert_int_equal(engine_create(fixture->graph, &options, &fixture->engine, NULL), STATUS_OK);
+    assert_int_equal(engine_scratch_create(fixture->engine, BATCH, 2, &fixture->scratch, NULL),
+                     STATUS_OK);
+}
+
+static void calibrated_and_bf16_engines_pass(void **state)
+{
+    (void)state;
+    static const char *const kernels[] = {"auto", "generic"};
+    for (size_t k = 0; k < 2; k++)
+        for (int is_grouped = 0; is_grouped < 2; is_grouped++) {
+            struct fixture fixture = make(kernels[k], is_grouped ? grouped : basic, 0, 2);
+            struct calibration calibration = calibrate(&fixture, kernels[k]);
+            size_t bf16 = 0;
+            for (size_t i = 0; i < calibration.quantization->layer_count; i++)
+                bf16 += calibration.quantization->layers[i].arithmetic == STEP_BF16;
+            assert_true(bf16 > 0 && bf16 < calibration.quantization->layer_count);
+            struct engine_check_report report = {0};
+            change_precision(&fixture, kernels[k], "int8", calibration.quantization);
+            assert_string_equal(engine_precision(fixture.engine), "int8");
+            expect_pass(&fixture, NULL, &report);
+            change_precision(&fixture, kernels[k], "bf16", NULL);
+            expect_pass(&fixture, NULL, &report);
+            calibration_fini(&calibration);
+            drop(&fixture);
+        }
+}
+
 int main(void)
 {
     kernels_prepare_process();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sound_engines_pass),
+        cmocka_unit_test(calibrated_and_bf16_engines_pass),
         cmocka_unit_test(damaged_weights_are_found_and_the_layer_named),
         cmocka_unit_test(wrong_kernels_are_found_and_the_layer_named),
         cmocka_unit_test(company_must_not_matter),

@@ -1,0 +1,37 @@
+/* How near the logits of one arithmetic are to those of another. */
+#ifndef CLASSIFYD_MODEL_CALIBRATION_CALIBRATION_FIDELITY_H
+#define CLASSIFYD_MODEL_CALIBRATION_CALIBRATION_FIDELITY_H
+
+#include "model/calibration/calibration_network.h"
+
+struct calibration_fidelity {
+    size_t images;
+    size_t agreeing;      /* images whose most probable class is the same */
+    double signal, noise; /* sums of squares: of the float32 logits around their image's mean, of
+                             the differences */
+};
+
+/* Adds the logits [images, classes] of some images. Any thread. */
+void calibration_fidelity_add(struct calibration_fidelity *fidelity, const float *reference,
+                              const float *logits, size_t images, size_t classes);
+
+/* 10 * log10(signal / noise); 200 at most. */
+double calibration_fidelity_db(double signal, double noise);
+
+/* Runs images through an engine of these options, batch by batch, into [count, classes]. Fails as
+ * engine_create. */
+MUST_CHECK enum status calibration_fidelity_run(const struct graph *graph,
+                                                const struct calibration_options *options,
+                                                const char *precision,
+                                                const struct quantization *quantization,
+                                                const struct calibration_images *images,
+                                                float *ret_logits, struct error *error);
+
+/* Writes how far the output of each convolution is from the float32 network's, in decibel, in the
+ * order of the network's convolutions, [conv_count]. Fails as engine_create. */
+MUST_CHECK enum status calibration_fidelity_layers(const struct calibration_network *network,
+                                                   const struct quantization *quantization,
+                                                   const struct calibration_images *images,
+                                                   double *ret_db, struct error *error);
+
+#endif

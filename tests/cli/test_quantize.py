@@ -1,0 +1,157 @@
+"""quantize: what it refuses, what its file holds, and that it runs in every precision."""
+import json
+import pathlib
+import struct
+
+import PIL.Image
+import pytest
+
+from conftest import ROOT, SAMPLE
+
+QUICK = ["--no-check", "--activation-scales", "mse", "--bf16-budget", "0", "-t", "1"]
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("images")
+    with PIL.Image.open(SAMPLE) as sample:
+        for number in range(6):
+            place = folder / ("deep" if number % 2 else ".")
+            place.mkdir(exist_ok=True)
+            sample.crop((number * 20, number * 10, number * 20 + 250, number * 10 + 250)).save(place / f"{number}.png")
+    return folder
+
+
+def read_file(path):
+    """Metadata, tensors' headers and their bytes, read as the format's specification says."""
+    data = pathlib.Path(path).read_bytes()
+    size, = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8:8 + size])
+    metadata = header.pop("__metadata__", {})
+    block = data[8 + size:]
+    return metadata, header, {name: block[slice(*entry["data_offsets"])] for name, entry in header.items()}
+
+
+@pytest.fixture(scope="session")
+def document_and_file(images, tmp_path_factory):
+    """One calibration of the demo model, for the tests that only look at it."""
+    import os
+    import subprocess
+    from conftest import BINARY
+    file = tmp_path_factory.mktemp("models") / "demo8.safetensors"
+    done = subprocess.run([BINARY, "quantize", "demo", "--images", images, "-o", file, "--json", "-t", "1",
+                           "--search-images", "2", "--bf16-budget", "15"],
+                          capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"], "HOME": "/"})
+    return json.loads(done.stdout), file
+
+
+def test_the_file_holds_the_model_as_it_was(document_and_file):
+    _, file = document_and_file
+    metadata, header, tensors = read_file(file)
+    old_metadata, old_header, old_tensors = read_file(ROOT / "config/demo/demo.safetensors")
+    for name, entry in old_header.items():
+        if entry["dtype"][0] == "F" or entry["dtype"] == "BF16":
+            assert header[name]["dtype"] == entry["dtype"] and header[name]["shape"] == entry["shape"]
+            assert tensors[name] == old_tensors[name], name
+    for key in ("resize", "crop"):
+        assert metadata[key] == old_metadata[key]
+    assert "golden" in metadata or "golden" not in old_metadata
+    layers = json.loads(metadata["quantization"])["layers"]
+    assert [layer["name"] for layer in layers][:2] == ["conv1", "layer1.0.conv1"]
+    for layer in layers:
+        names = {f"quantization.{layer['name']}.bias", f"quantization.{layer['name']}.scale"}
+        assert (names <= set(header)) == (layer["arithmetic"] == "int8")
+
+
+def test_the_document(document_and_file):
+    document, file = document_and_file
+    assert document["output"] == str(file) and document["unreadable"] == []
+    quantization = document["quantization"]
+    assert quantization["version"] == 1 and quantization["images"] == 6
+    assert {layer["arithmetic"] for layer in quantization["layers"]} == {"int8", "bf16"}
+    macs = sum(layer["macs"] for layer in quantization["layers"])
+    assert sum(layer["macs"] for layer in quantization["layers"] if layer["arithmetic"] == "bf16") <= 0.15 * macs
+    assert all(layer["sqnr_db"] > 15 for layer in quantization["layers"])
+    assert quantization["check"]["int8"]["images"] == 6
+    assert quantization["check"]["bf16"]["sqnr_db"] > quantization["check"]["int8"]["sqnr_db"] > 10
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16", "int8"])
+def test_the_result_classifies(classifyd, document_and_file, sample, precision):
+    done = classifyd("classify", "-m", document_and_file[1], "--precision", precision, "--json", sample)
+    assert done.status == 0, done.err
+    document = json.loads(done.out)
+    assert document["model"]["precision"] == precision
+    assert document["predictions"][0]["label"] == "golf ball"
+    inspected = json.loads(classifyd("inspect", document_and_file[1], "--precision", precision, "--json").out)
+    assert inspected["model"]["precision"] == precision
+
+
+def test_int8_is_the_same_on_every_kernel_set(classifyd, images, sample, tmp_path):
+    file = tmp_path / "small.safetensors"
+    (tmp_path / "other.json").write_text("")
+    done = classifyd("quantize", "demo", "-i", images, "-o", file, *QUICK)
+    assert done.status == 0, done.err
+    answers = []
+    for kernels in ("auto", "generic"):
+        done = classifyd("classify", "-m", file, "--precision", "int8", "--kernels", kernels, "--json", "-k", "20", sample)
+        assert done.status == 0, done.err
+        answers.append(json.loads(done.out)["predictions"])
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("command", [["classify", "--precision", "int8", "-m", "demo", str(SAMPLE)],
+                                     ["inspect", "--precision", "int8", "demo"],
+                                     ["bench", "--precision", "int8", "-m", "demo"],
+                                     ["eval", "--precision", "int8", "demo", "."]])
+def test_a_float_model_is_refused_with_the_command_to_run(classifyd, command):
+    done = classifyd(*command)
+    assert (done.status, done.out) == (1, "")
+    assert "classifyd quantize MODEL --images DIR" in done.err
+
+
+def test_wrong_uses(classifyd, tmp_path):
+    done = classifyd("quantize", "demo")
+    assert (done.status, done.out) == (2, "")
+    assert "--images is missing" in done.err
+    assert classifyd("quantize", "-i", tmp_path).status == 2
+    done = classifyd("quantize", "demo", "-i", tmp_path, "--bf16-budget", "101")
+    assert done.status == 2 and "--bf16-budget" in done.err
+    assert classifyd("quantize", "demo", "-i", tmp_path, "--weight-scales", "best").status == 2
+
+
+def test_no_images(classifyd, tmp_path):
+    (tmp_path / "text.txt").write_text("x")
+    output = tmp_path / "out.safetensors"
+    done = classifyd("quantize", "demo", "-i", tmp_path, "-o", output)
+    assert (done.status, done.out) == (1, "")
+    assert done.err == f"classifyd quantize: {tmp_path}: no images\n"
+    assert classifyd("quantize", "demo", "-i", tmp_path / "none", "-o", output).status == 1
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG")
+    done = classifyd("quantize", "demo", "-i", tmp_path, "-o", output)
+    assert done.status == 1 and "broken.png" in done.err and "0 images could be read" in done.err
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("place", ["none/out.safetensors", "folder"])
+def test_an_output_that_cannot_be_written_is_told_at_once(classifyd, images, tmp_path, place):
+    (tmp_path / "folder").mkdir()
+    done = classifyd("quantize", "demo", "-i", images, "-o", tmp_path / place)
+    assert (done.status, done.out) == (1, "")
+    assert done.err.startswith(f"classifyd quantize: {tmp_path / place}: ")
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+
+
+def test_a_damaged_calibration_is_refused(classifyd, document_and_file, sample, tmp_path):
+    data = document_and_file[1].read_bytes()
+    for old, new, text in ((b'\\"version\\": 1', b'\\"version\\": 2', "version 2"),
+                           (b'\\"arithmetic\\": \\"int8\\"', b'\\"arithmetic\\": \\"int4\\"', "int8"),
+                           (b'quantization.conv1.bias', b'quantization.conv9.bias', "quantization.conv1.bias is missing"),
+                           (b'\\"name\\": \\"conv1\\"', b'\\"name\\": \\"conv7\\"', "no convolution's")):
+        compact = [(a.replace(b": ", b":"), b.replace(b": ", b":")) for a, b in ((old, new),)][0]
+        old, new = compact if compact[0] in data else (old, new)
+        assert old in data, old
+        file = tmp_path / "damaged.safetensors"
+        file.write_bytes(data.replace(old, new, 1))
+        done = classifyd("classify", "-m", file, sample)
+        assert done.status == 1 and text in done.err, done.err

@@ -1,0 +1,29 @@
+"""int8 and bf16 against float32 on photographs that the calibration has not seen, with real weights."""
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+SHARED = pathlib.Path(__file__).resolve().parents[2].parent / "shared"
+CLASSIFYD = os.environ["CLASSIFYD"]
+pytestmark = [
+    pytest.mark.skipif(not (SHARED / "models" / "resnet50.pth").exists(), reason="no real weights in ../shared/models"),
+    pytest.mark.skipif("avx512_vnni" not in pathlib.Path("/proc/cpuinfo").read_text().split(),
+                       reason="no AVX-512 VNNI: int8 would take an hour in plain C"),
+]
+
+
+@pytest.mark.parametrize("name, images", [("resnet18", 200), ("resnet50", 200)])
+def test_precisions_stay_near_float32(name, images, tmp_path):
+    """Two-fold: each half of the photographs is compared with what the other half calibrated."""
+    done = subprocess.run([CLASSIFYD, "quantize", SHARED / "models" / f"{name}.pth", "--images", SHARED / "images",
+                           "--activation-scales", "mse", "--bf16-budget", "0", "--json",
+                           "-o", tmp_path / "out.safetensors"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    check = json.loads(done.stdout)["quantization"]["check"]
+    print(name, check)
+    assert check["int8"]["images"] == check["bf16"]["images"] == images
+    assert check["int8"]["agreeing"] >= 194 and check["int8"]["sqnr_db"] >= 24
+    assert check["bf16"]["agreeing"] >= 199 and check["bf16"]["sqnr_db"] >= 35
