@@ -164,8 +164,8 @@ static void a_bf16_network_agrees(void **state)
 }
 
 /* Scales that saturate some values and use most levels. */
-static void quantize(const struct plan *plan, const float *scales,
-                     struct quantization_layer *ret_layers, size_t *ret_count)
+static void quantize(const struct plan *plan, float *scales, struct quantization_layer *ret_layers,
+                     size_t *ret_count)
 {
     size_t count = 0;
     for (size_t i = 0; i < plan->step_count; i++) {
