@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/kernels/amx/amx_set.h"
+#include "model/kernels/avx2/avx2_set.h"
 #include "model/kernels/avx512/avx512_set.h"
 #include "model/kernels/blas/blas_set.h"
 #include "model/kernels/blas/openblas.h"
@@ -11,6 +12,19 @@
 #include "model/kernels/generic/generic_set.h"
 
 #if defined(__x86_64__)
+static enum status open_avx2(struct error *error)
+{
+    if (cpu_probe().has_avx2_fma)
+        return STATUS_OK;
+    return error_set(error, STATUS_UNSUPPORTED,
+                     "this CPU (or the system it runs) has no AVX2 with FMA; try --kernels auto");
+}
+
+static const char *describe_avx2(void)
+{
+    return "AVX2 with FMA";
+}
+
 static enum status open_avx512(struct error *error)
 {
     if (cpu_probe().has_avx512)
@@ -43,7 +57,6 @@ static const struct kernel_set amx_set = {
     .version = 1,
     .layout = {.image_pixel_multiple = 1, .has_halo = true, .pixel_multiple_bytes = 64},
     .kernels = amx_set_kernels,
-    .fallback = &avx512_set,
     .preferred_arithmetic = STEP_BF16,
 };
 
@@ -56,18 +69,21 @@ static const char *describe_avx512(void)
 }
 #endif
 
-/* Best first: "auto" takes the first that opens. */
+/* Best first: "auto" takes the first that opens. `fallback`, of the same layout, is asked for the
+ * steps that no kernel of the set supports; NULL: generic is. */
 static const struct {
     const struct kernel_set *set;
+    const struct kernel_set *fallback;
     enum status (*open)(struct error *error);
     const char *(*describe)(void);
 } sets[] = {
 #if defined(__x86_64__)
-    {&amx_set, open_amx, describe_amx},
-    {&avx512_set, open_avx512, describe_avx512},
+    {&amx_set, &avx512_set, open_amx, describe_amx},
+    {&avx512_set, &avx2_set, open_avx512, describe_avx512},
+    {&avx2_set, NULL, open_avx2, describe_avx2},
 #endif
-    {&blas_set, openblas_open, openblas_description},
-    {&generic_set, NULL, NULL},
+    {&blas_set, NULL, openblas_open, openblas_description},
+    {&generic_set, NULL, NULL, NULL},
 };
 
 enum { SET_COUNT = sizeof sets / sizeof *sets };
@@ -90,7 +106,8 @@ enum status kernels_choose(const char *name, const struct kernel_set **ret_set, 
             return open_set(i, ret_set, error);
     }
     return error_set(error, STATUS_BAD_REQUEST,
-                     "no kernel set '%s'; there are auto, amx, avx512, blas and generic", name);
+                     "no kernel set '%s'; there are auto, amx, avx512, avx2, blas and generic",
+                     name);
 }
 
 const char *kernels_name(size_t index)
@@ -106,13 +123,19 @@ static const struct kernel *find_kernel(const struct kernel_set *set, const stru
     return NULL;
 }
 
+static const struct kernel_set *fallback_of(const struct kernel_set *set)
+{
+    for (size_t i = 0; i < SET_COUNT; i++)
+        if (sets[i].set == set && sets[i].fallback)
+            return sets[i].fallback;
+    return set == &generic_set ? NULL : &generic_set;
+}
+
 const struct kernel *kernels_for_step(const struct kernel_set *set, const struct step *step)
 {
     const struct kernel *kernel = NULL;
-    for (; set && !kernel; set = set->fallback)
+    for (; set && !kernel; set = fallback_of(set))
         kernel = find_kernel(set, step);
-    if (!kernel)
-        kernel = find_kernel(&generic_set, step);
     assert(kernel);
     return kernel;
 }

@@ -101,11 +101,10 @@ struct kernel_layout {
 enum { KERNELS_POWER_OF_TWO_BYTES = 512 };
 
 struct kernel_set {
-    const char *name; /* "generic", "blas", "avx512" */
+    const char *name; /* "generic", "blas", "avx2", "avx512" */
     uint32_t version; /* of the packed layouts; a packed file of another is stale */
     struct kernel_layout layout;
-    const struct kernel *const *kernels; /* best first, NULL behind the last */
-    const struct kernel_set *fallback;   /* asked for what no kernel supports; NULL: generic's */
+    const struct kernel *const *kernels;       /* best first, NULL behind the last */
     enum step_arithmetic preferred_arithmetic; /* of "auto": bf16 where it costs half, without a
                                                   calibration */
 };

@@ -13,7 +13,8 @@
 #include "server/config/cpu_count.h"
 
 const char *const command_precisions[] = {"auto", "float32", "bf16", "int8", NULL};
-const char *const command_kernel_sets[] = {"auto", "generic", "blas", "avx512", "amx", NULL};
+const char *const command_kernel_sets[] = {"auto",   "generic", "blas", "avx2",
+                                           "avx512", "amx",     NULL};
 
 const struct command_variable command_variables[] = {
     {"CLASSIFYD_MODEL_DIRS", "folders, parted by colons, where weight files are looked for; the "

@@ -52,7 +52,7 @@
     }
 
 static const char *const precisions[] = {"auto", "float32", "bf16", "int8", NULL};
-static const char *const kernel_sets[] = {"auto", "generic", "blas", "avx512", "amx", NULL};
+static const char *const kernel_sets[] = {"auto", "generic", "blas", "avx2", "avx512", "amx", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_formats[] = {"auto", "logfmt", "json", NULL};
 

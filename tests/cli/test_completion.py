@@ -59,7 +59,7 @@ def test_options(complete):
 
 def test_values(complete):
     assert complete("classifyd classify --kernels ") == [
-        f"classifyd classify --kernels {name}" for name in ("auto", "generic", "blas", "avx512", "amx")]
+        f"classifyd classify --kernels {name}" for name in ("auto", "generic", "blas", "avx2", "avx512", "amx")]
     assert complete("classifyd classify --kernels=g") == ["classifyd classify --kernels=generic"]
     assert complete("classifyd help --format m") == ["classifyd help --format man"]
     assert complete("classifyd help -f b") == ["classifyd help -f bash"]

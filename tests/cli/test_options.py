@@ -10,7 +10,7 @@ CASES = [
     (["classify", "--top-k=1001", "x"], '--top-k wants a number from 1 to 1000, not "1001"'),
     (["classify", "--json=1", "x"], "--json takes no value"),
     (["classify", "--threads", "two", "x"], '--threads wants a number from 1 to 1024, not "two"'),
-    (["classify", "--kernels", "sse", "x"], '--kernels is one of auto, generic, blas, avx512, amx, not "sse"'),
+    (["classify", "--kernels", "sse", "x"], '--kernels is one of auto, generic, blas, avx2, avx512, amx, not "sse"'),
     (["classify", "--model=", "x"], "--model wants a value, not an empty one"),
     (["models", "resnet50"], 'one argument too many: "resnet50"'),
     (["inspect", "demo", "demo"], 'one argument too many: "demo"'),

@@ -40,7 +40,7 @@ def error(found, expected):
 def kernel_sets(tmp_path_factory):
     """Those that this CPU can run."""
     found = []
-    for kernels in ("avx512", "blas"):
+    for kernels in ("avx512", "avx2", "blas"):
         try:
             engine_case.needs_kernels(kernels, tmp_path_factory.mktemp("probe"))
             found.append(kernels)

@@ -504,6 +504,22 @@ static void blas_float32(void **state)
     check_large_layers("blas", STEP_FLOAT32);
 }
 
+static void avx2_float32(void **state)
+{
+    (void)state;
+    assert_int_equal(check_random_shapes("avx2", STEP_FLOAT32, 300), 300);
+    check_first_layers("avx2", STEP_FLOAT32);
+    check_large_layers("avx2", STEP_FLOAT32);
+}
+
+static void avx2_int8(void **state)
+{
+    (void)state;
+    assert_in_range(check_random_shapes("avx2", STEP_INT8, 150), 100, 150);
+    check_first_layers("avx2", STEP_INT8);
+    check_large_layers("avx2", STEP_INT8);
+}
+
 static void avx512_float32(void **state)
 {
     (void)state;
@@ -557,7 +573,8 @@ int main(void)
 {
     kernels_prepare_process();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blas_float32), cmocka_unit_test(avx512_float32),
+        cmocka_unit_test(blas_float32), cmocka_unit_test(avx2_float32),
+        cmocka_unit_test(avx2_int8),    cmocka_unit_test(avx512_float32),
         cmocka_unit_test(avx512_bf16),  cmocka_unit_test(avx512_int8),
         cmocka_unit_test(amx_bf16),     cmocka_unit_test(amx_int8),
     };

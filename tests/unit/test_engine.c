@@ -181,7 +181,8 @@ static void unknown_kernels_are_refused(void **state)
     struct error error = {0};
     assert_int_equal(kernels_choose("avx9", &set, &error), STATUS_BAD_REQUEST);
     assert_string_equal(error.text,
-                        "no kernel set 'avx9'; there are auto, amx, avx512, blas and generic");
+                        "no kernel set 'avx9'; there are auto, amx, avx512, avx2, blas and "
+                        "generic");
     assert_null(set);
 }
 
