@@ -22,8 +22,18 @@ static uint32_t images_of(const struct step *step)
     return images;
 }
 
+/* Rows of a GEMM go on from image to image, so its tensors share buffers without a place an image
+ * that all of them keep to: a pass would overwrite what an earlier one left for a later level. They
+ * have one level, and a GEMM over the whole batch is the faster one, too. */
+static bool is_for_gemm(const struct plan *plan)
+{
+    return plan->set->layout.image_pixel_multiple != 1;
+}
+
 void plan_levels_choose(uint32_t images_per_pass, struct plan *plan)
 {
+    if (images_per_pass == 0 && is_for_gemm(plan))
+        images_per_pass = UINT32_MAX;
     plan->level_count = 0;
     for (size_t i = 0; i < plan->step_count; i++) {
         uint32_t images = images_per_pass ? images_per_pass : images_of(&plan->steps[i]);

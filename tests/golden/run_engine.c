@@ -23,11 +23,11 @@ static void check(enum status status, const struct error *error)
     exit(1);
 }
 
-static FILE *open_output(const char *folder, const char *name)
+static FILE *open_output(const char *folder, const char *name, const char *mode)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s.f32", folder, name);
-    FILE *file = fopen(path, "wb");
+    FILE *file = fopen(path, mode);
     if (!file) {
         perror(path);
         exit(1);
@@ -52,7 +52,8 @@ static void dump_step(void *user, const struct step_run *run, uint64_t elapsed_u
         layer++;
     if (!*layer)
         return;
-    FILE *file = open_output(dump->folder, step->name);
+    FILE *file =
+        open_output(dump->folder, step->name, run->first_image ? "ab" : "wb"); /* by passes */
     for (size_t i = 0; i < run->images; i++)
         for (size_t y = 0; y < tensor->height_px; y++)
             for (size_t x = 0; x < tensor->width_px; x++)
@@ -98,7 +99,7 @@ static void run(const struct engine *engine, const char *const *arguments, struc
           error);
     struct step_slot *slots = calloc(batch, sizeof *slots);
     float *logits = calloc(batch * engine_classes(engine), sizeof *logits);
-    FILE *file = open_output(dump->folder, "logits");
+    FILE *file = open_output(dump->folder, "logits", "wb");
     if (!slots || !logits || inputs.size < images * slot_bytes)
         exit(2);
     for (size_t done = 0; done < images; done += batch) {

@@ -10,8 +10,8 @@ SHARED = pathlib.Path(__file__).resolve().parents[2].parent / "shared"
 CLASSIFYD = os.environ["CLASSIFYD"]
 pytestmark = [
     pytest.mark.skipif(not (SHARED / "models" / "resnet50.pth").exists(), reason="no real weights in ../shared/models"),
-    pytest.mark.skipif("avx512_vnni" not in pathlib.Path("/proc/cpuinfo").read_text().split(),
-                       reason="no AVX-512 VNNI: int8 would take an hour in plain C"),
+    pytest.mark.skipif(not {"avx512_vnni", "avx512_bf16"} <= set(pathlib.Path("/proc/cpuinfo").read_text().split()),
+                       reason="no AVX-512 with VNNI and BF16: these would take an hour in plain C"),
 ]
 
 
