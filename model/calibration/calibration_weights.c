@@ -5,6 +5,7 @@
 
 #include "model/base/alloc.h"
 #include "model/kernels/requantize.h"
+#include "model/net/quantization.h"
 
 /* Shares of the largest weight that are tried: 1 down to 0.41. */
 enum { CANDIDATES = 60, WEIGHT_MAX = 127 };
@@ -119,8 +120,7 @@ enum status calibration_weights_scales(const struct calibration_weights_case *gi
     for (size_t o = 0; o < step->output->channels && status == STATUS_OK; o++) {
         fill(&channel, given, o, method == CALIBRATION_WEIGHTS_WEIGHTED);
         float scale = search(&channel, method);
-        /* A channel whose weights are all zero sums to zero in steps of any size. */
-        ret_scales[o] = scale > 0 ? scale : 1.0f;
+        ret_scales[o] = scale >= QUANTIZATION_LEAST_SCALE ? scale : 1.0f;
     }
     free(channel.weight);
     free(channel.cost);

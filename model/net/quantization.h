@@ -9,6 +9,11 @@
 #include "model/base/status.h"
 #include "model/kernels/kernels.h"
 
+/* Scales are between these, so that sums, multipliers and offsets stay finite. A channel whose
+ * weights are next to nothing has a scale of 1, in which they are zero. */
+#define QUANTIZATION_LEAST_SCALE   1e-12f
+#define QUANTIZATION_LARGEST_SCALE 1e12f
+
 struct quantization_layer {
     char name[64];                   /* the graph layer's */
     enum step_arithmetic arithmetic; /* STEP_INT8, or STEP_BF16 where int8 costs too much */

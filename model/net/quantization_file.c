@@ -9,12 +9,9 @@
 
 enum { VERSION = 1 };
 
-/* No step of a real network comes near; within them sums, multipliers and offsets stay finite. */
-static const double least_scale = 1e-12, largest_scale = 1e12;
-
 static bool is_scale(double value)
 {
-    return value >= least_scale && value <= largest_scale;
+    return value >= (double)QUANTIZATION_LEAST_SCALE && value <= (double)QUANTIZATION_LARGEST_SCALE;
 }
 
 static const struct graph_layer *find_conv(const struct graph *graph, const char *name)
@@ -57,7 +54,7 @@ static enum status read_values(const struct weights *weights,
 
 static bool is_bias(double value)
 {
-    return fabs(value) <= largest_scale;
+    return fabs(value) <= (double)QUANTIZATION_LARGEST_SCALE;
 }
 
 /* One of "layers": {"name", "arithmetic", "output_scale"}. */
@@ -83,7 +80,8 @@ static enum status read_layer(const struct weights *weights, const struct graph 
     if (!json_node_number(json_node_member(node, "output_scale"), &scale) || !is_scale(scale))
         return error_set(error, STATUS_BAD_MODEL,
                          "quantization: layer %s: output_scale is no number from %g to %g",
-                         conv->name, least_scale, largest_scale);
+                         conv->name, (double)QUANTIZATION_LEAST_SCALE,
+                         (double)QUANTIZATION_LARGEST_SCALE);
     layer->output_scale = (float)scale;
     enum status status = read_values(weights, layer, "bias", is_bias, &layer->bias, error);
     if (status == STATUS_OK && is_int8)

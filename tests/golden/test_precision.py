@@ -27,3 +27,8 @@ def test_precisions_stay_near_float32(name, images, tmp_path):
     assert check["int8"]["images"] == check["bf16"]["images"] == images
     assert check["int8"]["agreeing"] >= 194 and check["int8"]["sqnr_db"] >= 24
     assert check["bf16"]["agreeing"] >= 199 and check["bf16"]["sqnr_db"] >= 35
+    photograph = next((SHARED / "images").glob("*tench*"))
+    answer = subprocess.run([CLASSIFYD, "classify", "--model", tmp_path / "out.safetensors", "--precision", "int8", "--json",
+                             "--no-cache", photograph], capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout)["predictions"][0]["label"] == "tench"
