@@ -70,9 +70,10 @@ static bool is_storable(const struct direct_conv *conv, const struct step *step)
 
 bool direct_conv_supports(const struct direct_conv *conv, const struct step *step)
 {
-    if (step->op != STEP_CONV || step->arithmetic != conv->arithmetic ||
-        !are_inputs_readable(conv, step) || step->input->halo_px < step->pad_px ||
-        !is_storable(conv, step) || (step->projection && step->groups > 1))
+    if ((step->op != STEP_CONV && step->op != STEP_LINEAR) ||
+        step->arithmetic != conv->arithmetic || !are_inputs_readable(conv, step) ||
+        step->input->halo_px < step->pad_px || !is_storable(conv, step) ||
+        (step->projection && step->groups > 1))
         return false;
     struct direct_conv_layout layout = layout_of(conv, step);
     /* A bfloat16 step of two channels must not reach into the next group, nor s8's of four. */

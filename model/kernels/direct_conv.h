@@ -61,10 +61,11 @@ struct direct_conv {
     } panels[4];
 };
 
-/* The functions of struct kernel, for STEP_CONV. Input: with a halo as wide as the padding, of the
- * arithmetic's type (STEP_BF16: or u8, which is copied to the scratch first). Output and residual,
- * where there is one: STEP_FLOAT32 float32 both; STEP_INT8 u8 or float32, residual u8; STEP_BF16
- * the same type both, or float32 with a residual of another.
+/* The functions of struct kernel, for STEP_CONV and STEP_LINEAR (whose images are pixels). Input:
+ * with a halo as wide as the padding, of the arithmetic's type (STEP_BF16: or u8, which is copied
+ * to the scratch first). Output and residual, where there is one: STEP_FLOAT32 float32 both;
+ * STEP_INT8 u8 or float32, residual u8; STEP_BF16 the same type both, or float32 with a residual of
+ * another.
  */
 bool direct_conv_supports(const struct direct_conv *conv, const struct step *step);
 size_t direct_conv_packed_bytes(const struct direct_conv *conv, const struct step *step);

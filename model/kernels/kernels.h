@@ -30,7 +30,7 @@ struct kernel;
 /* One operation of the plan. A convolution is out = relu?(conv(input) + projection? + residual? +
  * bias): `residual` may lie where `output` does; the projection is a 1x1 convolution of
  * `projection` (a block's shortcut), extra K to the same sum. STEP_CONV_INPUT reads the batch slots
- * instead of `input` and normalises. */
+ * instead of `input` and normalises. STEP_LINEAR is a 1x1 convolution of one pixel. */
 struct step {
     enum step_op op;
     enum step_arithmetic arithmetic;

@@ -203,6 +203,8 @@ static enum status add_step(struct builder *builder, size_t index)
                           .pad_px = layer->pad_px,
                           .groups = layer->groups,
                           .has_relu = layer->has_relu};
+    if (step->op == STEP_LINEAR)
+        step->kernel_px = step->stride_px = step->groups = 1;
     memcpy(step->name, layer->name, sizeof step->name);
     memcpy(step->mean, builder->options->mean, sizeof step->mean);
     memcpy(step->std, builder->options->std, sizeof step->std);
