@@ -141,7 +141,7 @@ TILE_INLINE void tile_run(const struct direct_conv_panel *panel, const int vecto
     }
     TILE_CASES(TILE_CASE)
 #undef TILE_CASE
-    assert(!"an output and a residual that direct_conv_supports refuses");
+    assert(false); /* direct_conv_supports refuses other types */
 }
 
 /* By panel width: 8, 16 channels. */
