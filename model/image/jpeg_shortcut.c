@@ -5,6 +5,7 @@
 
 #include <jpeglib.h>
 
+#include <jerror.h>
 #include <jpegint.h>
 
 #include "model/image/jpeg_huffman.h"
@@ -92,6 +93,13 @@ static bool is_plain(struct jpeg_decompress_struct *jpeg)
            jpeg->Ah == 0 && jpeg->Al == 0;
 }
 
+/* The library that was loaded may be a later one than it was compiled for: libjpeg-turbo 3 goes by
+ * the same file name. It has more messages. */
+static bool is_known_library(const struct jpeg_decompress_struct *jpeg)
+{
+    return jpeg->err->last_jpeg_message == JMSG_LASTMSGCODE - 1;
+}
+
 /* libjpeg has the tables of every component of the scan, and has found them good. */
 static bool make_tables(const struct jpeg_decompress_struct *jpeg, struct jpeg_shortcut *shortcut)
 {
@@ -153,7 +161,7 @@ bool jpeg_shortcut_take(struct jpeg_decompress_struct *jpeg, struct jpeg_client 
                         struct span scan, const struct image_window *window, uint32_t *ret_x_px)
 {
     *ret_x_px = 0;
-    if (!is_plain(jpeg))
+    if (!is_known_library(jpeg) || !is_plain(jpeg))
         return true;
     struct jpeg_shortcut *shortcut = malloc(sizeof *shortcut);
     if (!shortcut)

@@ -2,7 +2,8 @@
  * jpeg_huffman.h, and neither IDCT nor colours where nobody looks. The rest stays libjpeg's.
  *
  * Reaches into libjpeg where jpegint.h shows it: the functions of its modules are pointers, some of
- * which are replaced. */
+ * which are replaced. Those are not the same in every version; where it is not one that is known,
+ * jpeg_shortcut_none.c takes its place. */
 #ifndef CLASSIFYD_MODEL_IMAGE_JPEG_SHORTCUT_H
 #define CLASSIFYD_MODEL_IMAGE_JPEG_SHORTCUT_H
 

@@ -17,9 +17,9 @@ class Ours(NamedTuple):
     pixels: Optional[np.ndarray]  # [crop, crop, 3]
 
 
-def dump_files(paths, resize, crop, orient=True):
+def dump_files(paths, resize, crop, orient=True, program="DUMP_PIXELS"):
     """What dump_pixels says of each file, in order, from one run of it."""
-    command = [os.environ["DUMP_PIXELS"], str(resize), str(crop), str(int(orient))]
+    command = [os.environ[program], str(resize), str(crop), str(int(orient))]
     output = subprocess.run(command + [str(path) for path in paths], check=True, capture_output=True).stdout
     results, at, size = [], 0, crop * crop * 3
     for _ in paths:
@@ -37,14 +37,14 @@ def dump_files(paths, resize, crop, orient=True):
     return results
 
 
-def dump(datas, resize, crop, orient=True):
+def dump(datas, resize, crop, orient=True, program="DUMP_PIXELS"):
     """The same for bytes."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [os.path.join(folder, str(number)) for number in range(len(datas))]
         for path, data in zip(paths, datas):
             with open(path, "wb") as file:
                 file.write(data)
-        return dump_files(paths, resize, crop, orient)
+        return dump_files(paths, resize, crop, orient, program)
 
 
 def as_rgb(image):

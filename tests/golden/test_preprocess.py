@@ -35,6 +35,15 @@ def test_file_has_torchvisions_pixels(name):
         check_same(f"{name} {geometry}", ours(geometry)[name], pixels.crop(image, *geometry))
 
 
+@pytest.mark.parametrize("geometry", GEOMETRIES[:4])
+def test_plain_libjpeg_has_the_same_pixels(geometry):
+    """As they are decoded where libjpeg is of a version that the shortcut does not know."""
+    names = [name for name in FILES if name.endswith(".jpg")]
+    results = pixels.dump([FILES[name] for name in names], *geometry, program="DUMP_PIXELS_PLAIN")
+    for name, result in zip(names, results):
+        check_same(f"{name} {geometry}", result, pixels.crop(pixels.load(FILES[name]), *geometry))
+
+
 @pytest.mark.parametrize("name", [name for name in FILES if "orient" in name])
 def test_orientation_can_be_left_out(name):
     geometry = (40, 32)

@@ -14,6 +14,7 @@ import tree
 # File -> (prefixes beside its stem, why).
 EXCEPTIONS = {
     "model/base/json_doc.c": (["json_node_"], "a document and its nodes are one noun's two faces"),
+    "model/image/jpeg_shortcut_none.c": (["jpeg_shortcut_"], "stands in for jpeg_shortcut.c"),
     "model/image/prepare.c": (["image_prepare"], "the folder's one way in; prepare_ alone says too "
                               "little where it is called"),
     "model/base/status.c": (["error_"], "an error is a status with its text"),
