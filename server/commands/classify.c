@@ -57,7 +57,8 @@ static enum status session_init(struct session *session, const struct command_ca
         (struct image_prepare_options){.limits = image_prepare_default_limits,
                                        .resize_px = recipe->resize_px,
                                        .crop_px = recipe->crop_px,
-                                       .orient = !command_flag(call, "no-orientation")};
+                                       .orient = !command_flag(call, "no-orientation"),
+                                       .scale_dct = command_flag(call, "scale-dct")};
     session->logits = alloc_array(engine_classes(engine), sizeof(float), SIZE_MAX);
     session->entries = alloc_array(session->top_k, sizeof *session->entries, SIZE_MAX);
     if (!session->logits || !session->entries)
@@ -263,6 +264,7 @@ const struct command classify_command = {
              .min = 1, .max = MAX_TOP_K, .help = "how many classes to name"},
             COMMAND_OPTION_JSON("print JSON documents, one a line"),
             COMMAND_OPTION_NO_ORIENTATION,
+            COMMAND_OPTION_SCALE_DCT,
             COMMAND_OPTION_THREADS,
             COMMAND_OPTION_KERNELS,
             COMMAND_OPTION_PRECISION,

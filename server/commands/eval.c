@@ -48,6 +48,7 @@ static enum status trial_run(struct trial *trial, struct error *error)
     struct evaluation_options options = {.batch = trial->batch,
                                          .threads = trial->threads,
                                          .orient = !command_flag(call, "no-orientation"),
+                                         .scale_dct = command_flag(call, "scale-dct"),
                                          .progress = show_progress,
                                          .user = trial};
     progress_init(&trial->progress, model_name(trial->model), PROGRESS_IMAGES, 0,
@@ -202,6 +203,7 @@ const struct command eval_command = {
              .min = 1, .max = EVALUATION_MAX_BATCH, .help = "images that a thread runs together"},
             COMMAND_OPTION_JSON("print a JSON document"),
             COMMAND_OPTION_NO_ORIENTATION,
+            COMMAND_OPTION_SCALE_DCT,
             COMMAND_OPTION_THREADS,
             COMMAND_OPTION_KERNELS,
             COMMAND_OPTION_PRECISION,

@@ -72,7 +72,7 @@ static bool prepare_image(const struct shared *shared, size_t index, uint8_t *sl
     struct error error = {0};
     enum status status =
         image_file_prepare(shared->dataset->images[index].path, model_recipe(shared->model),
-                           shared->options->orient, slot, &error);
+                           shared->options->orient, shared->options->scale_dct, slot, &error);
     if (!status)
         return true;
     struct error *kept = malloc(sizeof *kept);

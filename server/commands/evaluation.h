@@ -11,9 +11,9 @@
 enum { EVALUATION_MAX_BATCH = 256 };
 
 struct evaluation_options {
-    size_t batch;     /* images that a thread runs together, 1..EVALUATION_MAX_BATCH */
-    unsigned threads; /* > 0 */
-    bool orient;
+    size_t batch;           /* images that a thread runs together, 1..EVALUATION_MAX_BATCH */
+    unsigned threads;       /* > 0 */
+    bool orient, scale_dct; /* as image_prepare_options has them */
     /* Called on the caller's thread whenever `done` images have been dealt with, now and then. */
     void (*progress)(void *user, size_t done);
     void *user;

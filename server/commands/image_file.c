@@ -86,12 +86,13 @@ bool image_file_has_name(const char *name)
 }
 
 enum status image_file_prepare(const char *path, const struct recipe *recipe, bool orient,
-                               uint8_t *slot, struct error *error)
+                               bool scale_dct, uint8_t *slot, struct error *error)
 {
     const struct image_prepare_options options = {.limits = image_prepare_default_limits,
                                                   .resize_px = recipe->resize_px,
                                                   .crop_px = recipe->crop_px,
-                                                  .orient = orient};
+                                                  .orient = orient,
+                                                  .scale_dct = scale_dct};
     uint8_t *data = NULL;
     size_t size = 0;
     struct image_info info;

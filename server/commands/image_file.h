@@ -25,6 +25,7 @@ bool image_file_has_name(const char *name);
 /* Reads an image into a batch slot as the recipe says, with the command line's limits. Fails as
  * image_file_read and image_prepare. May block. Any thread. */
 MUST_CHECK enum status image_file_prepare(const char *path, const struct recipe *recipe,
-                                          bool orient, uint8_t *slot, struct error *error);
+                                          bool orient, bool scale_dct, uint8_t *slot,
+                                          struct error *error);
 
 #endif

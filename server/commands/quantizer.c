@@ -38,7 +38,7 @@ static enum status read_images(struct quantizer *quantizer, const struct dataset
         const char *path = dataset->images[order[i]].path;
         uint8_t *slot = (uint8_t *)quantizer->pixels.data + quantizer->images * slot_bytes;
         struct error error = {0};
-        if (image_file_prepare(path, model_recipe(quantizer->model), options->orient, slot,
+        if (image_file_prepare(path, model_recipe(quantizer->model), options->orient, false, slot,
                                &error) == STATUS_OK) {
             quantizer->slots[quantizer->images++] = (struct step_slot){TENSOR_U8, slot};
         } else {

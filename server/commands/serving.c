@@ -217,6 +217,7 @@ static enum status open_pipeline(struct serving *serving, struct error *error)
                          .max_pixels = (uint64_t)config->limits.image_pixels},
         .decode_memory_bytes = (size_t)config->limits.decode_memory_bytes,
         .orient = config->prepare.orient,
+        .scale_dct = config->prepare.scale_dct,
     };
     return pipeline_create(&options, &serving->pipeline, error);
 }

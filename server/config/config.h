@@ -62,6 +62,7 @@ struct config {
     struct {
         int64_t threads; /* 0: the CPUs that may be used */
         bool orient;     /* true: apply EXIF orientation */
+        bool scale_dct;  /* false: decode large JPEGs at their full size */
     } prepare;
     struct {
         bool enabled;                      /* true */

@@ -40,7 +40,8 @@ static enum status make_stages(struct pipeline *pipeline, struct error *error)
                                        .threads = options->prepare_threads,
                                        .limits = options->image_limits,
                                        .decode_memory_bytes = options->decode_memory_bytes,
-                                       .orient = options->orient},
+                                       .orient = options->orient,
+                                       .scale_dct = options->scale_dct},
             &pipeline->preparer, error);
     return status;
 }

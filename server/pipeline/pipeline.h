@@ -26,6 +26,7 @@ struct pipeline_options {
     struct image_limits image_limits;
     size_t decode_memory_bytes; /* pixels decoded at one time; workers wait for each other */
     bool orient;                /* apply the EXIF orientation */
+    bool scale_dct;             /* decode large JPEGs at a fraction of their size */
 };
 
 /* Starts the threads; no model is served yet. Fails with STATUS_NO_MEMORY. Returns owned. */

@@ -45,7 +45,8 @@ static enum status prepare_within(struct preparer *preparer, struct task *task, 
     const struct image_prepare_options options = {.limits = preparer->options.limits,
                                                   .resize_px = recipe->resize_px,
                                                   .crop_px = recipe->crop_px,
-                                                  .orient = preparer->options.orient};
+                                                  .orient = preparer->options.orient,
+                                                  .scale_dct = preparer->options.scale_dct};
     struct image_prepare_times times = {0};
     enum status status = decode_header(task->bytes, &options.limits, &task->info, error);
     if (status)

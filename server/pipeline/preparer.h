@@ -12,7 +12,7 @@ struct preparer_options {
     unsigned threads;            /* >= 1 */
     struct image_limits limits;
     size_t decode_memory_bytes; /* of all images that are decoded at one time */
-    bool orient;
+    bool orient, scale_dct;     /* as image_prepare_options has them */
 };
 
 /* Starts the threads. Fails with STATUS_NO_MEMORY. Returns owned. */

@@ -183,6 +183,19 @@ def test_orientation(classifyd, tmp_path):
     assert as_stored["predictions"] != turned["predictions"]
 
 
+def test_a_scaled_dct(classifyd, sample, tmp_path):
+    """Of more than twice the demo model's pixels half are decoded, as PIL's draft mode does."""
+    with PIL.Image.open(sample) as image:
+        image.draft("RGB", (image.width // 2, image.height // 2))
+        image.save(tmp_path / "half.png")
+        assert (image.width, image.height) == (250, 188)
+    ask = lambda *words: documents(classifyd("classify", "--json", *words))[0]
+    scaled = ask("--scale-dct", sample)
+    assert scaled["predictions"] == ask(tmp_path / "half.png")["predictions"]
+    assert scaled["predictions"] != ask(sample)["predictions"]
+    assert (scaled["image"]["width"], scaled["image"]["height"]) == (500, 375)
+
+
 def test_threads_and_kernels_do_not_change_the_answer(classifyd, sample):
     ask = lambda *words: documents(classifyd("classify", "--json", *words, sample))[0]
     expected = ask()["predictions"]

@@ -130,6 +130,22 @@ def test_a_limit_is_spread_evenly(classifyd, tree):
     assert more["images"] == whole["images"]
 
 
+def test_a_scaled_dct(classifyd, tmp_path):
+    """Noise, which a DCT scaled to a half answers for otherwise: the truth is what it answers."""
+    random = numpy.random.default_rng(11)
+    for number in range(40):
+        pixels = random.integers(0, 256, (300, 320, 3)).astype(numpy.uint8)
+        PIL.Image.fromarray(pixels).save(tmp_path / f"{number}.jpg", quality=95)
+        with PIL.Image.open(tmp_path / f"{number}.jpg") as image:
+            image.draft("RGB", (160, 150))
+            image.save(tmp_path / f"{number}.png")
+    halves = classifyd("classify", "--json", *(tmp_path / f"{number}.png" for number in range(40)))
+    best = [json.loads(line)["predictions"][0]["class_id"] for line in halves.out.splitlines()]
+    (tmp_path / "list").write_text("".join(f"{number}.jpg\t{best[number]}\n" for number in range(40)))
+    assert read_json(classifyd("eval", "demo", "--json", "--scale-dct", tmp_path / "list"))["top1"] == 1
+    assert read_json(classifyd("eval", "demo", "--json", tmp_path / "list"))["top1"] < 1
+
+
 def test_unreadable_images_are_listed_and_left_out(classifyd, tree):
     root, top1, top5, _ = tree
     some = sorted(path for path in root.iterdir())[0]

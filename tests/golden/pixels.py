@@ -17,9 +17,9 @@ class Ours(NamedTuple):
     pixels: Optional[np.ndarray]  # [crop, crop, 3]
 
 
-def dump_files(paths, resize, crop, orient=True, program="DUMP_PIXELS"):
+def dump_files(paths, resize, crop, orient=True, scale_dct=False, program="DUMP_PIXELS"):
     """What dump_pixels says of each file, in order, from one run of it."""
-    command = [os.environ[program], str(resize), str(crop), str(int(orient))]
+    command = [os.environ[program], str(resize), str(crop), str(int(orient)), str(int(scale_dct))]
     output = subprocess.run(command + [str(path) for path in paths], check=True, capture_output=True).stdout
     results, at, size = [], 0, crop * crop * 3
     for _ in paths:
@@ -37,14 +37,14 @@ def dump_files(paths, resize, crop, orient=True, program="DUMP_PIXELS"):
     return results
 
 
-def dump(datas, resize, crop, orient=True, program="DUMP_PIXELS"):
+def dump(datas, resize, crop, orient=True, scale_dct=False, program="DUMP_PIXELS"):
     """The same for bytes."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [os.path.join(folder, str(number)) for number in range(len(datas))]
         for path, data in zip(paths, datas):
             with open(path, "wb") as file:
                 file.write(data)
-        return dump_files(paths, resize, crop, orient, program)
+        return dump_files(paths, resize, crop, orient, scale_dct, program)
 
 
 def as_rgb(image):
@@ -54,11 +54,13 @@ def as_rgb(image):
     return image.convert("RGB")
 
 
-def load(file, orient=True):
-    """A path or bytes -> PIL's RGB image."""
+def load(file, orient=True, shrinking=1):
+    """A path or bytes -> PIL's RGB image; of a JPEG with the DCT scaled to 1/shrinking."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as image:
+            if shrinking > 1:
+                image.draft("RGB", [side // shrinking for side in image.size])
             return as_rgb(ImageOps.exif_transpose(image) if orient else image)
 
 

@@ -44,6 +44,23 @@ def test_plain_libjpeg_has_the_same_pixels(geometry):
         check_same(f"{name} {geometry}", result, pixels.crop(pixels.load(FILES[name]), *geometry))
 
 
+def shrinking(data, resize):
+    """By how much the DCT of a JPEG is scaled: to a quarter at most, and not below what the resize wants."""
+    side = min(pixels.load(data).size)
+    return max(scale for scale in (1, 2, 4) if scale == 1 or side // scale >= resize)
+
+
+@pytest.mark.parametrize("geometry", [(13, 9), (23, 20), (29, 24), (100, 64)])
+def test_a_scaled_dct_is_pils_draft(geometry):
+    names = [name for name in FILES if name.endswith(".jpg") and "cmyk" not in name and "ycck" not in name]
+    scales = {name: shrinking(FILES[name], geometry[0]) for name in names}
+    assert sum(scale > 1 for scale in scales.values()) >= 4
+    results = pixels.dump([FILES[name] for name in names], *geometry, scale_dct=True)
+    for name, result in zip(names, results):
+        image = pixels.load(FILES[name], shrinking=scales[name])
+        check_same(f"{name} {geometry}", result, pixels.crop(image, *geometry))
+
+
 @pytest.mark.parametrize("name", [name for name in FILES if "orient" in name])
 def test_orientation_can_be_left_out(name):
     geometry = (40, 32)

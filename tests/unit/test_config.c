@@ -83,6 +83,7 @@ static void defaults_are_those_that_the_struct_promises(void **state)
     assert_true(config->engine.self_check);
     assert_int_equal(config->prepare.threads, 0);
     assert_true(config->prepare.orient);
+    assert_false(config->prepare.scale_dct);
     assert_true(config->fetch.enabled);
     assert_int_equal(config->fetch.max_bytes, 32 << 20);
     assert_int_equal(config->fetch.timeout_ms, 10000);

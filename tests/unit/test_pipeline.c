@@ -9,13 +9,15 @@ static size_t classify_bytes(const struct fixture *fixture, size_t model_index, 
                              size_t top_k, struct topk_entry *ret_entries,
                              struct image_info *ret_info)
 {
+    const struct pipeline_options *asked = &fixture->options;
     const struct model *model = registry_entry_model(registry_at(fixture->registry, model_index));
     const struct engine *engine = model_engine(model);
     const struct recipe *recipe = model_recipe(model);
     const struct image_prepare_options options = {.limits = image_prepare_default_limits,
                                                   .resize_px = recipe->resize_px,
                                                   .crop_px = recipe->crop_px,
-                                                  .orient = true};
+                                                  .orient = asked->orient,
+                                                  .scale_dct = asked->scale_dct};
     uint8_t *slot = calloc(1, engine_slot_bytes(engine, TENSOR_U8));
     float *logits = calloc(engine_classes(engine), sizeof *logits);
     struct engine_scratch *scratch = NULL;
@@ -296,6 +298,26 @@ static void workers_wait_for_memory(void **state)
     call_end(&call);
 }
 
+/* The photograph has twice the demo model's pixels and more. */
+static void a_large_jpeg_is_scaled_where_it_is_asked_for(void **state)
+{
+    struct fixture *fixture = *state;
+    struct topk_entry exact[5], scaled[5];
+    struct image_info info;
+    struct call call = {0};
+    assert_int_equal(classify(fixture, 0, 5, exact, &info), 5);
+    fixture->options.scale_dct = true;
+    assert_int_equal(classify(fixture, 0, 5, scaled, &info), 5);
+    assert_memory_not_equal(exact, scaled, sizeof exact);
+    fixture_start(fixture);
+    struct item_request request = fixture_photograph(fixture);
+    call_make(&call, &request, 1);
+    pipeline_submit(fixture->pipeline, call.job);
+    call_wait(&call);
+    assert_same_answer(call_outcome(&call, 0), scaled, 5, &info);
+    call_end(&call);
+}
+
 static void memory_is_told(void **state)
 {
     struct fixture *fixture = *state;
@@ -323,6 +345,8 @@ int main(void)
                                         fixture_end),
         cmocka_unit_test_setup_teardown(limits_are_kept, fixture_begin, fixture_end),
         cmocka_unit_test_setup_teardown(workers_wait_for_memory, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(a_large_jpeg_is_scaled_where_it_is_asked_for, fixture_begin,
+                                        fixture_end),
         cmocka_unit_test_setup_teardown(memory_is_told, fixture_begin, fixture_end),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
