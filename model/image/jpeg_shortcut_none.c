@@ -22,13 +22,13 @@ void jpeg_shortcut_want(struct jpeg_decompress_struct *jpeg, bool is_wanted)
 {
     (void)jpeg;
     (void)is_wanted;
-    assert(!"no shortcut");
+    assert(false);
 }
 
 void jpeg_shortcut_finish(struct jpeg_decompress_struct *jpeg)
 {
     (void)jpeg;
-    assert(!"no shortcut");
+    assert(false);
 }
 
 void jpeg_shortcut_destroy(struct jpeg_shortcut *shortcut)
