@@ -130,6 +130,34 @@ def jpeg_files():
     yield "fill.jpg", base[:2] + b"\xFF\xFF\xFF" + base[3:]
 
 
+def oriented(jpeg, orientation):
+    return with_app1(jpeg, b"Exif\0\0" + exif(orientation))
+
+
+def large_jpeg_files():
+    """Of which a crop shows a part alone: wide, tall, square; every usual sampling, and an unusual one."""
+    for width, height in ((1501, 707), (703, 1597), (1033, 1100)):
+        for space, sampling in (("ycc", "111111"), ("ycc", "211111"), ("ycc", "121111"), ("ycc", "221111"),
+                                ("ycc", "411111"), ("rgb", "111111"), ("gray", "11")):
+            for restart in (0, 1, 37):
+                yield (f"large_{width}x{height}_{space}_{sampling}_r{restart}.jpg",
+                       made_jpeg(width, height, space, sampling, restart))
+    for sampling in ("221111", "211111"):
+        base = made_jpeg(1279, 719, "ycc", sampling)
+        for orientation in range(1, 9):
+            yield f"large_{sampling}_orient{orientation}.jpg", oriented(base, orientation)
+
+
+def random_jpeg(seed):
+    """Any size from 700 to 1600, sampling, restart interval and orientation."""
+    random = np.random.default_rng(seed)
+    width, height, restart = random.integers(700, 1601), random.integers(700, 1601), random.integers(0, 200)
+    space, sampling = [("ycc", "111111"), ("ycc", "211111"), ("ycc", "121111"), ("ycc", "221111"),
+                       ("gray", "11")][random.integers(5)]
+    return oriented(made_jpeg(width, height, space, sampling, restart if restart < 100 else 0),
+                    random.integers(1, 9))
+
+
 # PNG ----------------------------------------------------------------------------------------------------------------
 
 ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]

@@ -44,6 +44,55 @@ def test_plain_libjpeg_has_the_same_pixels(geometry):
         check_same(f"{name} {geometry}", result, pixels.crop(pixels.load(FILES[name]), *geometry))
 
 
+@functools.lru_cache(maxsize=None)
+def large_files():
+    return dict(image_files.large_jpeg_files())
+
+
+@pytest.mark.parametrize("geometry, program", [
+    ((256, 224), "DUMP_PIXELS"), ((640, 300), "DUMP_PIXELS"), ((699, 40), "DUMP_PIXELS"), ((703, 701), "DUMP_PIXELS"),
+    ((640, 300), "DUMP_PIXELS_PLAIN")])
+def test_the_inside_of_large_jpegs(geometry, program):
+    """What the crop does not show is not decoded; what it does show must not change by it."""
+    files = large_files()
+    results = pixels.dump(list(files.values()), *geometry, program=program)
+    for name, result in zip(files, results):
+        check_same(f"{name} {geometry}", result, pixels.crop(pixels.load(files[name]), *geometry))
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_any_crop_of_any_large_jpeg(seed):
+    data, random = image_files.random_jpeg(seed), np.random.default_rng(1000 + seed)
+    for _ in range(3):
+        resize = int(random.integers(100, 900))
+        geometry = (resize, int(random.integers(1, resize + 1)))
+        check_same(f"{seed} {geometry}", pixels.dump([data], *geometry)[0], pixels.crop(pixels.load(data), *geometry))
+        scale = shrinking(data, resize)
+        check_same(f"{seed} {geometry} 1/{scale}", pixels.dump([data], *geometry, scale_dct=True)[0],
+                   pixels.crop(pixels.load(data, shrinking=scale), *geometry))
+
+
+@pytest.mark.parametrize("seed", range(24, 40))
+def test_a_damaged_large_jpeg(seed):
+    """Some bytes of the scan are others: as PIL paints it. What PIL refuses libjpeg alone may take, without a look at
+    what follows the rows."""
+    random = np.random.default_rng(seed)
+    whole = image_files.random_jpeg(seed)
+    scan = whole.index(b"\xFF\xDA") + 14
+    for _ in range(3):
+        data = bytearray(whole)
+        for place in random.integers(scan, len(data) - 2, random.integers(1, 4)):
+            data[place] = random.integers(256)
+        result = pixels.dump([bytes(data)], 256, 224)[0]
+        try:
+            reference = pixels.crop(pixels.load(bytes(data)), 256, 224)
+        except OSError:
+            plain = pixels.dump([bytes(data)], 256, 224, program="DUMP_PIXELS_PLAIN")[0]
+            assert result.code == plain.code and np.array_equal(result.pixels, plain.pixels)
+        else:
+            check_same(str(seed), result, reference)
+
+
 def shrinking(data, resize):
     """By how much the DCT of a JPEG is scaled: to a quarter at most, and not below what the resize wants."""
     side = min(pixels.load(data).size)
