@@ -9,6 +9,10 @@ import safetensors_file
 ARCHITECTURES = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x8d",
                  "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2"]
 TOLERANCE = 1e-5  # of the largest magnitude; torch's own float32 errs by up to 3e-6 here
+# Of the worst of some 100,000 values within the network. Winograd's transforms add and subtract the pixels of a window
+# before they are weighed, so a small value errs with its large neighbours; after the 33 or 50 blocks of the deep networks
+# that comes to 1.1e-5 at most, which the pooling averages away.
+STAGE_TOLERANCE = {"blas": 1e-5, "avx2": 2e-5, "avx512": 2e-5}
 STAGES = ["maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool", "fc"]
 IMAGES = 8
 
@@ -72,7 +76,7 @@ def test_matches_torchvision(name, kernel_sets, tmp_path):
             expected = stages[stage][:3].ravel()
             assert found.shape == expected.shape, stage
             print(f"{name} {kernels} {stage}: {error(found, expected):.1e}")
-            assert error(found, expected) <= TOLERANCE, f"{kernels} {stage}"
+            assert error(found, expected) <= STAGE_TOLERANCE[kernels], f"{kernels} {stage}"
 
 
 @pytest.mark.parametrize("name, px", [("resnet18", 96), ("resnet50", 64), ("resnext50_32x4d", 64)])
