@@ -21,6 +21,9 @@
 
 enum { TILE_PX = 6, TILE_LANES = 16, TILE_NO_RESIDUAL = -1 };
 
+/* A pixel's K step, which in the first layer lies at any byte. */
+typedef int32_t tile_step __attribute__((aligned(1), may_alias));
+
 #define TILE_INLINE static inline __attribute__((always_inline))
 
 TILE_INLINE __m512 tile_load_residual(const uint8_t *from, int type, __mmask16 mask)
@@ -85,7 +88,7 @@ TILE_INLINE void tile_sum_up(const struct direct_conv_panel *panel, size_t tile,
             const uint8_t *const at[TILE_PX] = {p0 + k, p1 + k, p2 + k, p3 + k, p4 + k, p5 + k};
 #pragma GCC unroll 6
             for (int i = 0; i < TILE_PX; i++) {
-                __m512i value = _mm512_set1_epi32(*(const int32_t *)(const void *)at[i]);
+                __m512i value = _mm512_set1_epi32(*(const tile_step *)(const void *)at[i]);
 #pragma GCC unroll 4
                 for (int v = 0; v < vectors; v++)
                     sums[i][v] = tile_add(sums[i][v], w[v], value);
