@@ -234,7 +234,7 @@ static inline uint64_t peek(const struct bits *bits, const struct jpeg_huffman_t
  * second value, the next coefficient becomes the zero that it is. */
 static inline unsigned put(struct bits *bits, uint64_t entry, unsigned k, int16_t *block)
 {
-    int16_t nowhere;
+    int16_t nowhere = 0;
     k += run_in(entry);
     if (k >= JPEG_HUFFMAN_BLOCK - 1) {
         /* The last coefficient; a second value is the next block's. */

@@ -1,5 +1,7 @@
 #include "model/kernels/burst.h"
 
+#include <assert.h>
+
 #include "model/base/clock.h"
 #include "model/kernels/burst/burst_avx2.h"
 #include "model/kernels/burst/burst_avx512.h"
@@ -49,8 +51,10 @@ const struct burst_reader *burst_find_reader(void)
 {
     struct cpu_features cpu = cpu_probe();
     const struct burst_reader *const *reader = readers;
-    while (!(*reader)->is_able(&cpu))
+    while (!(*reader)->is_able(&cpu)) {
         reader++;
+        assert(*reader); /* plain C's comes last and is always able */
+    }
     return *reader;
 }
 

@@ -147,8 +147,9 @@ size_t direct_conv_input_scratch_bytes(const struct direct_conv *conv, const str
 
 static void fill_table(const struct step *step, float *table)
 {
-    for (size_t i = 0; i < (REQUANTIZE_LEVEL_MAX + 1) * RGB; i++)
-        table[i] = ((float)(i / RGB) / 255.0f - step->mean[i % RGB]) / step->std[i % RGB];
+    for (size_t level = 0; level <= REQUANTIZE_LEVEL_MAX; level++)
+        for (size_t c = 0; c < RGB; c++)
+            table[level * RGB + c] = ((float)level / 255.0f - step->mean[c]) / step->std[c];
 }
 
 /* The table is read in whole pixels, so that the channel is no division. */

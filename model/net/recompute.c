@@ -1,5 +1,6 @@
 #include "model/net/recompute.h"
 
+#include <assert.h>
 #include <math.h>
 
 #include "model/kernels/requantize.h"
@@ -190,6 +191,7 @@ struct recompute_result recompute_output(const struct step_run *run,
 static float round_weight(const struct step *step, float weight, float input_scale,
                           const float *scale)
 {
+    assert(scale || step->arithmetic != STEP_INT8);
     if (step->arithmetic == STEP_INT8)
         return (float)requantize_weight(weight, input_scale, *scale) * *scale / input_scale;
     return bfloat16_to_f32(bfloat16_of_f32(weight * input_scale)) / input_scale;

@@ -169,7 +169,7 @@ static double median_us(uint32_t *times_us, size_t count)
 
 static double layer_median_us(const struct bench_profile *profile, size_t layer)
 {
-    uint32_t times_us[MAX_RUNS];
+    uint32_t times_us[MAX_RUNS] = {0};
     for (size_t run = 0; run < profile->runs; run++)
         times_us[run] = profile->times_us[run * profile->layer_count + layer];
     return median_us(times_us, profile->runs);

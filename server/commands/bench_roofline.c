@@ -281,7 +281,8 @@ static void draw_label(struct picture *picture, const struct bench_profile_layer
     double radius = radius_of(layer), width = (double)terminal_width(text) * GLYPH_WIDTH;
     for (int try = 0; try < TRIES; try++) {
         double angle = (try % TRIES_ROUND) * 2 * M_PI / TRIES_ROUND;
-        double distance = radius + 6 + 12.0 * (try / TRIES_ROUND);
+        unsigned round = (unsigned)(try / TRIES_ROUND);
+        double distance = radius + 6 + 12.0 * round;
         double at_x = x + distance * cos(angle), at_y = y + distance * sin(angle);
         double left = cos(angle) > 0.1 ? at_x : cos(angle) < -0.1 ? at_x - width : at_x - width / 2;
         struct box box = {left, at_y - LABEL_HEIGHT / 2.0, left + width, at_y + LABEL_HEIGHT / 2.0};

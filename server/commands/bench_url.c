@@ -30,7 +30,8 @@ static double percentile_ms(const struct load_result *result, size_t percent)
 {
     if (result->answered == 0)
         return 0;
-    return (double)result->latencies_us[(result->answered * percent + 99) / 100 - 1] / 1e3;
+    size_t index = (result->answered * percent + 99) / 100 - 1;
+    return (double)result->latencies_us[index] / 1e3;
 }
 
 static double images_per_second(const struct load_result *result)

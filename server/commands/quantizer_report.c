@@ -1,5 +1,6 @@
 #include "server/commands/quantizer_report.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,6 +121,7 @@ static enum status format_labels(const struct labels *labels, const struct libra
     if (status != STATUS_OK)
         return status;
     char *first = strchr(text, '['), *last = strrchr(text, ']');
+    assert(first && last); /* the array's own */
     last[1] = '\0';
     memmove(text, first, strlen(first) + 1);
     *ret_text = text;

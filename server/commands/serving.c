@@ -426,16 +426,22 @@ static enum status go_ready(struct serving *serving, struct error *error)
     return STATUS_OK;
 }
 
-/* The loader's first news is that the models are there, its second that its work is done. */
+/* The loader's first news is that the models are there, its second that its work is done: then it
+ * is let go. Returns whether it was the first. */
+static bool hear_loader(struct serving *serving)
+{
+    bool is_first = !serving->is_loaded;
+    serving->is_loaded = true;
+    if (!is_first) {
+        loader_destroy(serving->loader);
+        serving->loader = NULL;
+    }
+    return is_first;
+}
+
 static enum status take_news(struct serving *serving, struct error *error)
 {
-    if (!serving->is_loaded) {
-        serving->is_loaded = true;
-        return go_ready(serving, error);
-    }
-    loader_destroy(serving->loader);
-    serving->loader = NULL;
-    return STATUS_OK;
+    return hear_loader(serving) ? go_ready(serving, error) : STATUS_OK;
 }
 
 /* The next signal that ends the service, or 0 after `timeout_us` (UINT64_MAX: none), or where the
@@ -494,7 +500,7 @@ static void unblock_signals(void)
     (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* The time, or until the next signal; the loader's news are none any more. */
+/* The time, or until the next signal; that models are there is no news any more. */
 static void wait_out(struct serving *serving, uint64_t delay_us)
 {
     uint64_t until_us = clock_now_us() + delay_us, now_us;
@@ -504,6 +510,8 @@ static void wait_out(struct serving *serving, uint64_t delay_us)
     while (has_news && (now_us = clock_now_us()) < until_us) {
         has_news = false;
         (void)wait_for_signal(serving, until_us - now_us, &has_news);
+        if (has_news)
+            hear_loader(serving);
     }
 }
 

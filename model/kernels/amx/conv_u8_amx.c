@@ -34,7 +34,7 @@ static double pack_source(const struct strip_cut *cut, size_t s, const float *we
     const struct strip_source *source = &cut->sources[s];
     size_t channels = source->tensor->channels;
     size_t taps = (size_t)source->kernel_px * source->kernel_px;
-    int8_t slot_weights[IMAGE_ROWS_MAX_KERNEL_PX * IMAGE_ROWS_MAX_KERNEL_PX * IMAGE_ROWS_RGB];
+    int8_t slot_weights[IMAGE_ROWS_MAX_KERNEL_PX * IMAGE_ROWS_MAX_KERNEL_PX * IMAGE_ROWS_RGB] = {0};
     for (size_t tap = 0; tap < taps; tap++)
         for (size_t c = 0; c < channels; c++) {
             float input_scale =

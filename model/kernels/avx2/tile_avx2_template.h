@@ -51,6 +51,7 @@ TILE_INLINE void tile_store(uint8_t *to, int type, __m256 value, bool has_relu, 
         _mm_storel_epi64((void *)at, _mm_packus_epi16(words, words));
     }
     if (count < TILE_LANES)
+        /* cppcheck-suppress uninitvar; an intrinsic has filled it */
         memcpy(to, part, count * tensor_element_bytes((enum tensor_type)type));
 }
 

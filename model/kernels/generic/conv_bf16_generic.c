@@ -31,7 +31,7 @@ static struct packed unpack(const struct step *step)
 {
     size_t out = step->output->channels;
     const float *offset = step->packed;
-    const uint16_t *weight = (const uint16_t *)(offset + out);
+    const uint16_t *weight = (const uint16_t *)(const void *)(offset + out);
     return (struct packed){offset, weight, weight + out * taps(step)};
 }
 
@@ -53,7 +53,7 @@ static void pack(const struct step *step, const struct step_weights *weights, vo
     size_t out = step->output->channels, count = out * taps(step),
            extra = out * projection_channels(step);
     float *offset = ret_packed;
-    uint16_t *weight = (uint16_t *)(offset + out), *projection = weight + count;
+    uint16_t *weight = (uint16_t *)(void *)(offset + out), *projection = weight + count;
     float scale = step->op == STEP_CONV_INPUT ? 1.0f : step->input->scale;
     for (size_t o = 0; o < out; o++)
         offset[o] = requantize_offset(step, (double)weights->bias[o]);
