@@ -1,6 +1,5 @@
 #include "model/net/recompute.h"
 
-#include <assert.h>
 #include <math.h>
 
 #include "model/kernels/requantize.h"
@@ -188,12 +187,10 @@ struct recompute_result recompute_output(const struct step_run *run,
     return weighted_sum(run, weights, place, residual);
 }
 
-static float round_weight(const struct step *step, float weight, float input_scale,
-                          const float *scale)
+static float round_weight(const struct step *step, float weight, float input_scale, float scale)
 {
-    assert(scale || step->arithmetic != STEP_INT8);
     if (step->arithmetic == STEP_INT8)
-        return (float)requantize_weight(weight, input_scale, *scale) * *scale / input_scale;
+        return (float)requantize_weight(weight, input_scale, scale) * scale / input_scale;
     return bfloat16_to_f32(bfloat16_of_f32(weight * input_scale)) / input_scale;
 }
 
@@ -209,7 +206,7 @@ void recompute_round_weights(const struct step *step, const struct step_weights 
     for (size_t o = 0; o < out; o++) {
         if (!wanted[o])
             continue;
-        const float *scale = weights->scale ? &weights->scale[o] : NULL;
+        float scale = weights->scale ? weights->scale[o] : 1.0f;
         for (size_t t = 0; t < taps; t++) {
             float input_scale = is_input && step->arithmetic == STEP_INT8
                                     ? requantize_pixel_scale(step, t % REQUANTIZE_RGB)

@@ -433,7 +433,7 @@ static bool hear_loader(struct serving *serving)
     bool is_first = !serving->is_loaded;
     serving->is_loaded = true;
     if (!is_first) {
-        loader_destroy(serving->loader);
+        loader_destroy(serving->loader); /* NULL where it is gone already */
         serving->loader = NULL;
     }
     return is_first;
@@ -525,6 +525,8 @@ static void drain(struct serving *serving, int signal)
     notify_send("STOPPING=1");
     log_event(serving, "draining", "signal", signal == SIGTERM ? "SIGTERM" : "SIGINT");
     http_server_close_connections(serving->http);
+    if (serving->is_loaded) /* it has at most a cache file to finish */
+        (void)hear_loader(serving);
     unblock_signals();
     if (signal == SIGTERM)
         wait_out(serving, ms(config->server.drain_delay_ms));
