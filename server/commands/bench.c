@@ -11,7 +11,7 @@
 #include "server/config/cpu_count.h"
 #include "server/fetch/load.h"
 
-enum { MAX_BATCH = 256, MAX_THREADS = 1024 };
+enum { MAX_BATCH = 256, MAX_THREADS = 1024, MAX_RATE = 100000 };
 
 /* A call on the engine, from its options to its results. */
 struct session {
@@ -189,10 +189,12 @@ static bool check_options(const struct command_call *call)
         command_complain(call, "--url wants --images DIR, what to send");
         return false;
     }
-    if (!has_url && command_is_given(call, "clients")) {
-        command_complain(call, "--clients goes with --url only");
-        return false;
-    }
+    static const char *const for_url[] = {"clients", "rate"};
+    for (size_t i = 0; !has_url && i < sizeof for_url / sizeof *for_url; i++)
+        if (command_is_given(call, for_url[i])) {
+            command_complain(call, "--%s goes with --url only", for_url[i]);
+            return false;
+        }
     return true;
 }
 
@@ -216,7 +218,10 @@ const struct command bench_command = {
         "100 %). --roofline draws the same.\n\nWith --url nothing is loaded: clients with a "
         "connection each post the images of --images to a service, the next when the last is "
         "answered, and what is printed is the images a second, the percentiles of the time to an "
-        "answer, and errors by their status. An interrupt ends it early.\n\nWith --json, one "
+        "answer, and errors by their status. With --rate images arrive at random moments instead, "
+        "whatever becomes of those before, as from many people: the time to an answer is counted "
+        "from there, waiting for a client that is free included. An interrupt ends it "
+        "early.\n\nWith --json, one "
         "document: {\"model\", \"kernels\", \"macs\", \"input\", \"results\": [{\"batch\", "
         "\"threads\", \"runs\", \"images_per_second\", \"latency_ms\": {\"p50\", \"p99\"}, "
         "\"gmac_per_second\", \"profile\": {\"peaks\": {\"gop_per_second\", \"gb_per_second\"}, "
@@ -224,8 +229,10 @@ const struct command bench_command = {
         "\"shape\", "
         "\"macs\", \"time_ms\", \"share\", \"gop_per_second\", \"peak_share\", \"bytes\", "
         "\"bound\"}], \"stages\": [{\"name\", \"macs\", \"time_ms\", \"share\"}]}}]}; with --url "
-        "{\"url\", \"clients\", \"images\", \"answered\", \"seconds\", \"images_per_second\", "
-        "\"latency_ms\": {\"p50\", \"p90\", \"p99\"}, \"errors\": [{\"status\", \"count\", "
+        "{\"url\", \"clients\", \"rate\", \"images\", \"answered\", \"seconds\", "
+        "\"images_per_second\", "
+        "\"latency_ms\": {\"p50\", \"p90\", \"p99\"}, \"unsent\", \"errors\": [{\"status\", "
+        "\"count\", "
         "\"detail\"}], \"interrupted\"}.",
     .options =
         (const struct command_option[]){
@@ -248,6 +255,10 @@ const struct command bench_command = {
              .help = "measure the service there (http://localhost:8080) instead of the engine"},
             {COMMAND_INTEGER, "clients", 'c', COMMAND_HINT_NONE, .value = "N", .preset = "8",
              .min = 1, .max = LOAD_MOST_CLIENTS, .help = "how many clients, with --url"},
+            {COMMAND_INTEGER, "rate", 'r', COMMAND_HINT_NONE, .value = "N", .min = 1,
+             .max = MAX_RATE,
+             .help = "images a second that arrive, with --url; otherwise each client asks again "
+                     "at once"},
             COMMAND_OPTION_JSON("print a JSON document"),
             COMMAND_OPTION_KERNELS,
             COMMAND_OPTION_PRECISION,
@@ -264,6 +275,8 @@ const struct command bench_command = {
              "Where the time goes, also as a picture"},
             {"classifyd bench --url http://localhost:8080 --images photos --clients 16",
              "A service that runs already"},
+            {"classifyd bench --url http://localhost:8080 --images photos --clients 64 --rate 50",
+             "How long people wait at 50 images a second"},
             {NULL, NULL},
         },
     .run = run,

@@ -72,12 +72,18 @@ static void print_text(const struct load_options *options, const struct load_res
     printf("service  %s, %u client%s, %zu image%s in turn\n", url, options->clients,
            options->clients == 1 ? "" : "s", options->image_count,
            options->image_count == 1 ? "" : "s");
+    if (options->rate_per_second > 0)
+        printf("arrivals %.0f images/s on average, at random\n", options->rate_per_second);
     printf("answers  %zu in %.1f s: %.1f images/s%s\n", result->answered,
            (double)result->elapsed_us / 1e6, images_per_second(result),
            result->is_stopped ? ", interrupted" : "");
     if (result->answered > 0)
         printf("latency  p50 %.2f ms, p90 %.2f ms, p99 %.2f ms\n", percentile_ms(result, 50),
                percentile_ms(result, 90), percentile_ms(result, 99));
+    if (result->unsent > 0)
+        printf("unsent   %zu: all clients were waiting for answers; the service is slower than "
+               "this, or --clients too few\n",
+               result->unsent);
     print_outcomes(result);
 }
 
@@ -106,6 +112,8 @@ static enum status print_json(const struct load_options *options, const struct l
     struct json_node *root = json_doc_root(doc);
     document_put_text(doc, root, "url", options->url);
     json_node_put_integer(doc, root, "clients", options->clients);
+    if (options->rate_per_second > 0)
+        json_node_put_number(doc, root, "rate", options->rate_per_second);
     json_node_put_integer(doc, root, "images", (int64_t)options->image_count);
     json_node_put_integer(doc, root, "answered", (int64_t)result->answered);
     json_node_put_number(doc, root, "seconds", (double)result->elapsed_us / 1e6);
@@ -114,6 +122,7 @@ static enum status print_json(const struct load_options *options, const struct l
     json_node_put_number(doc, latency, "p50", percentile_ms(result, 50));
     json_node_put_number(doc, latency, "p90", percentile_ms(result, 90));
     json_node_put_number(doc, latency, "p99", percentile_ms(result, 99));
+    json_node_put_integer(doc, root, "unsent", (int64_t)result->unsent);
     put_outcomes(doc, root, result);
     json_node_put_boolean(doc, root, "interrupted", result->is_stopped);
     return command_print_json(doc, error);
@@ -123,15 +132,17 @@ static enum status print_json(const struct load_options *options, const struct l
 static enum status run_load(const struct command_call *call, const struct photographs *photographs,
                             struct span *images, bool *ret_has_errors, struct error *error)
 {
-    int64_t clients = 0, seconds = 0;
+    int64_t clients = 0, seconds = 0, rate = 0;
     (void)command_integer(call, "clients", &clients);
     (void)command_integer(call, "seconds", &seconds);
+    (void)command_integer(call, "rate", &rate);
     for (size_t i = 0; i < photographs->count; i++)
         images[i] = (struct span){photographs->files[i].data, photographs->files[i].size_bytes};
     const struct load_options options = {.url = command_text(call, "url"),
                                          .images = images,
                                          .image_count = photographs->count,
                                          .clients = (unsigned)clients,
+                                         .rate_per_second = (double)rate,
                                          .duration_us = (uint64_t)seconds * 1000000,
                                          .timeout_us = TIMEOUT_S * (uint64_t)1000000,
                                          .stop_fd = open_stop()};

@@ -2,19 +2,22 @@
 #include "server/fetch/load.h"
 
 #include <curl/curl.h>
-#include <poll.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "model/base/alloc.h"
 #include "model/base/clock.h"
+#include "server/fetch/arrivals.h"
 
 enum { MAX_FAILURES = 3, MAX_WAIT_MS = 1000 };
 
 struct client {
     CURL *curl;
-    uint64_t start_us; /* of the request under way */
+    uint64_t arrival_us; /* of the image under way */
     bool is_busy;
     unsigned failures; /* without an answer, in a row */
     char why[CURL_ERROR_SIZE];
@@ -28,6 +31,8 @@ struct load {
     struct client *clients;
     size_t next_image, started, busy;
     uint64_t start_us, last_us;
+    struct arrivals arrivals; /* at a rate */
+    int timer_fd;             /* readable when the next image arrives and a client is free */
     struct load_result result;
 };
 
@@ -106,6 +111,9 @@ static enum status init_clients(struct load *load, struct error *error)
     }
     if (curl_multi_setopt(load->multi, CURLMOPT_MAXCONNECTS, (long)count) != CURLM_OK)
         return error_set(error, STATUS_INTERNAL, "this libcurl cannot keep connections");
+    load->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (load->timer_fd < 0)
+        return error_set(error, STATUS_IO, "no descriptor for a timer: %s", strerror(errno));
     return STATUS_OK;
 }
 
@@ -117,22 +125,32 @@ static void load_fini(struct load *load)
         curl_easy_cleanup(load->clients[i].curl);
     }
     (void)curl_multi_cleanup(load->multi);
+    if (load->timer_fd >= 0)
+        (void)close(load->timer_fd);
     curl_slist_free_all(load->headers);
     curl_free(load->url);
     free(load->clients);
 }
 
+static bool has_rate(const struct load *load)
+{
+    return load->options->rate_per_second > 0;
+}
+
+/* Without a rate each client asks once at least. */
 static bool is_over(const struct load *load, uint64_t now_us)
 {
-    return now_us - load->start_us >= load->options->duration_us ||
+    bool have_all_asked = has_rate(load) || load->started >= load->options->clients;
+    return (now_us - load->start_us >= load->options->duration_us && have_all_asked) ||
            load->started == LOAD_MOST_ANSWERS;
 }
 
-static enum status start_request(struct load *load, struct client *client, struct error *error)
+static enum status start_request(struct load *load, struct client *client, uint64_t arrival_us,
+                                 struct error *error)
 {
     struct span image = load->options->images[load->next_image++ % load->options->image_count];
     client->why[0] = '\0';
-    client->start_us = clock_now_us();
+    client->arrival_us = arrival_us;
     if (curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)image.size) !=
             CURLE_OK ||
         curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, image.data) != CURLE_OK ||
@@ -170,7 +188,7 @@ static void end_request(struct load *load, struct client *client, CURLcode code)
         (void)curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
     client->failures = status == 0 ? client->failures + 1 : 0;
     if (status == 200)
-        load->result.latencies_us[load->result.answered++] = now_us - client->start_us;
+        load->result.latencies_us[load->result.answered++] = now_us - client->arrival_us;
     if (status != 0)
         load->last_us = now_us;
     count_outcome(&load->result, status,
@@ -182,45 +200,117 @@ static void end_request(struct load *load, struct client *client, CURLcode code)
     load->busy--;
 }
 
-/* Takes what has ended, and asks again with those clients. */
-static enum status take_ended(struct load *load, struct error *error)
+static void take_ended(struct load *load)
 {
     int left;
     CURLMsg *message;
-    enum status status = STATUS_OK;
-    while (!status && (message = curl_multi_info_read(load->multi, &left))) {
+    while ((message = curl_multi_info_read(load->multi, &left))) {
         if (message->msg != CURLMSG_DONE)
             continue;
         struct client *client = NULL;
         CURLcode code = message->data.result; /* the message goes with its handle */
         (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&client);
         end_request(load, client, code);
-        if (client->failures < MAX_FAILURES && !is_over(load, clock_now_us()))
-            status = start_request(load, client, error);
+    }
+}
+
+/* A client with nothing to do that has not given up; NULL: none. */
+static struct client *free_client(const struct load *load)
+{
+    for (unsigned i = 0; i < load->options->clients; i++)
+        if (!load->clients[i].is_busy && load->clients[i].failures < MAX_FAILURES)
+            return &load->clients[i];
+    return NULL;
+}
+
+static bool has_arrived(const struct load *load, uint64_t now_us)
+{
+    return !has_rate(load) || arrivals_due_us(&load->arrivals) <= now_us;
+}
+
+/* Gives what is to be asked by now to the clients that are free. */
+static enum status start_requests(struct load *load, struct error *error)
+{
+    enum status status = STATUS_OK;
+    struct client *client;
+    uint64_t now_us = clock_now_us();
+    while (!status && !is_over(load, now_us) && has_arrived(load, now_us) &&
+           (client = free_client(load))) {
+        uint64_t arrival_us = has_rate(load) ? arrivals_due_us(&load->arrivals) : now_us;
+        status = start_request(load, client, arrival_us, error);
+        if (has_rate(load))
+            arrivals_pass(&load->arrivals);
     }
     return status;
 }
 
+/* Whether something is under way or will be. */
+static bool goes_on(const struct load *load)
+{
+    return load->busy > 0 ||
+           (has_rate(load) && !is_over(load, clock_now_us()) && free_client(load));
+}
+
+/* The timer counts in the clock's microseconds: both are CLOCK_MONOTONIC. A moment that has passed
+ * makes it ready at once. It is off where only an answer helps: all clients are busy, or the time
+ * is over. */
+static void set_timer(const struct load *load)
+{
+    enum { SECOND_US = 1000000 };
+    struct itimerspec when = {0};
+    if (has_rate(load) && free_client(load) && !is_over(load, clock_now_us())) {
+        uint64_t end_us = load->start_us + load->options->duration_us;
+        uint64_t due_us = arrivals_due_us(&load->arrivals);
+        due_us = due_us < end_us ? due_us : end_us;
+        when.it_value.tv_sec = (time_t)(due_us / SECOND_US);
+        when.it_value.tv_nsec = (long)(due_us % SECOND_US) * 1000;
+    }
+    (void)timerfd_settime(load->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+/* Until an answer, an arrival or the wish to stop. */
+static enum status wait(struct load *load, int running, struct error *error)
+{
+    struct curl_waitfd extra[2] = {{.fd = load->timer_fd, .events = CURL_WAIT_POLLIN},
+                                   {.fd = load->options->stop_fd, .events = CURL_WAIT_POLLIN}};
+    unsigned extra_count = load->options->stop_fd >= 0 ? 2 : 1;
+    /* What was begun just now is to be sent before anything is waited for. */
+    int wait_ms = load->busy > (size_t)running ? 0 : MAX_WAIT_MS;
+    set_timer(load);
+    if (curl_multi_poll(load->multi, extra, extra_count, wait_ms, NULL) != CURLM_OK)
+        return error_set(error, STATUS_INTERNAL, "libcurl has given up");
+    load->result.is_stopped = extra[1].revents != 0;
+    return STATUS_OK;
+}
+
 static enum status drive(struct load *load, struct error *error)
 {
-    struct curl_waitfd stop = {.fd = load->options->stop_fd, .events = CURL_WAIT_POLLIN};
-    unsigned stop_count = stop.fd >= 0 ? 1 : 0;
-    enum status status = STATUS_OK;
-    for (unsigned i = 0; i < load->options->clients && !status; i++)
-        status = start_request(load, &load->clients[i], error);
-    while (!status && load->busy > 0 && !load->result.is_stopped) {
+    enum status status = start_requests(load, error);
+    while (!status && goes_on(load) && !load->result.is_stopped) {
         int running;
         if (curl_multi_perform(load->multi, &running) != CURLM_OK)
             return error_set(error, STATUS_INTERNAL, "libcurl has given up");
-        status = take_ended(load, error);
-        /* What was begun just now is to be sent before anything is waited for. */
-        int wait_ms = load->busy > (size_t)running ? 0 : MAX_WAIT_MS;
-        if (!status && load->busy > 0 &&
-            curl_multi_poll(load->multi, &stop, stop_count, wait_ms, NULL) != CURLM_OK)
-            return error_set(error, STATUS_INTERNAL, "libcurl has given up");
-        load->result.is_stopped = stop_count > 0 && stop.revents != 0;
+        take_ended(load);
+        status = start_requests(load, error);
+        if (!status && goes_on(load))
+            status = wait(load, running, error);
     }
     return status;
+}
+
+/* Images that arrived while the clients were all waiting for answers, until the end. */
+static size_t count_unsent(struct load *load)
+{
+    size_t count = 0;
+    uint64_t end_us = load->start_us + load->options->duration_us;
+    if (load->last_us < end_us)
+        end_us = load->last_us; /* interrupted */
+    while (has_rate(load) && count < LOAD_MOST_ANSWERS &&
+           arrivals_due_us(&load->arrivals) < end_us) {
+        arrivals_pass(&load->arrivals);
+        count++;
+    }
+    return count;
 }
 
 static int compare_times(const void *a, const void *b)
@@ -232,7 +322,7 @@ static int compare_times(const void *a, const void *b)
 enum status load_run(const struct load_options *options, struct load_result *ret_result,
                      struct error *error)
 {
-    struct load load = {.options = options};
+    struct load load = {.options = options, .timer_fd = -1};
     enum status status = STATUS_OK;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return error_set(error, STATUS_INTERNAL, "libcurl does not start");
@@ -240,8 +330,11 @@ enum status load_run(const struct load_options *options, struct load_result *ret
     if (!status)
         status = init_clients(&load, error);
     load.start_us = load.last_us = clock_now_us();
+    if (has_rate(&load))
+        arrivals_init(&load.arrivals, options->rate_per_second, load.start_us);
     if (!status)
         status = drive(&load, error);
+    load.result.unsent = count_unsent(&load);
     load.result.elapsed_us = load.last_us - load.start_us;
     load_fini(&load);
     if (status) {

@@ -1,5 +1,6 @@
-/* Clients that keep a service busy: each has one connection and posts the next image when the last
- * is answered. */
+/* Clients of a service, each with one connection. Either they keep it busy: each posts the next
+ * image when its last is answered. Or images arrive at a rate, whatever becomes of those before:
+ * each is posted by a client that has nothing to do. */
 #ifndef CLASSIFYD_SERVER_FETCH_LOAD_H
 #define CLASSIFYD_SERVER_FETCH_LOAD_H
 
@@ -15,6 +16,7 @@ struct load_options {
     const struct span *images; /* the bodies, taken in turn; borrowed for the call */
     size_t image_count;        /* at least 1 */
     unsigned clients;          /* 1 to LOAD_MOST_CLIENTS */
+    double rate_per_second;    /* of arrivals, on average (arrivals.h); 0: keep the service busy */
     uint64_t duration_us;      /* after which no more is asked; what is under way is waited for */
     uint64_t timeout_us;       /* of a request */
     int stop_fd; /* when it can be read, all is broken off; what was answered counts. -1: none */
@@ -30,7 +32,9 @@ struct load_outcome {
 struct load_result {
     uint64_t elapsed_us;    /* until the last answer */
     size_t answered;        /* with 200 */
-    uint64_t *latencies_us; /* [answered], sorted */
+    uint64_t *latencies_us; /* [answered], sorted; from the moment when an image arrived: one that
+                               had to wait for a client waited for the service */
+    size_t unsent; /* images that had arrived and for which no client became free in time */
     size_t outcome_count;
     struct load_outcome outcomes[LOAD_MOST_OUTCOMES]; /* in the order of their first */
     size_t unlisted;                                  /* of further statuses */

@@ -184,6 +184,8 @@ def test_a_picture_that_cannot_be_written(classifyd, tmp_path):
     (["--url", "http://a", "--images", "x", "--model", "demo"], "--model does not go with --url"),
     (["--url", "http://a"], "--url wants --images DIR"),
     (["--clients", "2"], "--clients goes with --url only"),
+    (["--rate", "2"], "--rate goes with --url only"),
+    (["--rate", "0", "--url", "http://a", "--images", "x"], "--rate wants a number from 1 to 100000"),
     (["--clients", "0", "--url", "http://a"], "--clients wants a number from 1 to 1024"),
 ])
 def test_options_that_do_not_go_together(classifyd, words, text):
@@ -287,6 +289,53 @@ def test_what_is_sent(classifyd, photographs):
     assert {request[1] for request in server.requests} == {"/classify"}
     assert {request[2] for request in server.requests} == {b"first", b"second"}
     assert {request[3] for request in server.requests} == {None}
+
+
+class Sluggish(http.server.BaseHTTPRequestHandler):
+    """Notes when a request comes, and answers after a while."""
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        with self.server.lock:
+            self.server.times.append(time.monotonic())
+        self.rfile.read(int(self.headers["Content-Length"]))
+        time.sleep(self.server.delay_s)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def load_sluggish(classifyd, photographs, delay_s, *words):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Sluggish)
+    server.times, server.lock, server.delay_s = [], threading.Lock(), delay_s
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    done = classifyd("bench", "--url", f"http://127.0.0.1:{server.server_port}", "--images", photographs, *words, "--json")
+    server.shutdown()
+    server.server_close()
+    assert (done.status, done.err) == (0, "")
+    return json.loads(done.out), server.times
+
+
+def test_a_rate(classifyd, photographs):
+    """Requests come at the rate, not when others are answered, and at moments that know nothing of each other."""
+    document, times = load_sluggish(classifyd, photographs, 0.2, "--clients", "64", "--rate", "100", "--seconds", "3")
+    assert document["rate"] == 100 and document["unsent"] == 0
+    assert 200 < document["answered"] < 400  # 300 on average, a deviation of 17
+    assert document["answered"] == len(times)
+    gaps = sorted(b - a for a, b in zip(times, times[1:]))
+    assert gaps[len(gaps) // 4] < 0.006 and gaps[-1] > 0.02  # 0.0029 and about 0.06 expected; regular ones are all 0.01
+    assert document["latency_ms"]["p50"] >= 200
+
+
+def test_a_rate_that_is_too_much(classifyd, photographs):
+    """Two clients and 0.1 s: 20 a second of 100. Who arrived waits, and his time runs."""
+    document, times = load_sluggish(classifyd, photographs, 0.1, "--clients", "2", "--rate", "100", "--seconds", "2")
+    assert document["answered"] == len(times) <= 44
+    assert document["answered"] + document["unsent"] > 120  # 200 on average
+    assert document["latency_ms"]["p99"] > 1000
 
 
 def test_an_interrupt_ends_it(tmp_path, photographs):
