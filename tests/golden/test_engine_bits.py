@@ -39,7 +39,7 @@ def check_bits(environment, tmp_path, kernels="blas"):
             assert run(**way).tobytes() == alone.tobytes(), f"{network} at {px} px, {kernels}, {environment}, {way}"
 
 
-@pytest.mark.parametrize("kernels", ["avx2", "avx512", "avx512:bf16"])
+@pytest.mark.parametrize("kernels", ["avx2", "avx2:bf16", "avx512", "avx512:bf16"])
 def test_bits_on_every_kernel_set(kernels, tmp_path):
     engine_case.needs_kernels(kernels, tmp_path)
     check_bits({}, tmp_path, kernels)

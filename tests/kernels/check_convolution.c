@@ -512,6 +512,14 @@ static void avx2_float32(void **state)
     check_large_layers("avx2", STEP_FLOAT32);
 }
 
+static void avx2_bf16(void **state)
+{
+    (void)state;
+    assert_in_range(check_random_shapes("avx2", STEP_BF16, 150), 80, 150);
+    check_first_layers("avx2", STEP_BF16);
+    check_large_layers("avx2", STEP_BF16);
+}
+
 static void avx2_int8(void **state)
 {
     (void)state;
@@ -573,10 +581,11 @@ int main(void)
 {
     kernels_prepare_process();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(blas_float32), cmocka_unit_test(avx2_float32),
-        cmocka_unit_test(avx2_int8),    cmocka_unit_test(avx512_float32),
-        cmocka_unit_test(avx512_bf16),  cmocka_unit_test(avx512_int8),
-        cmocka_unit_test(amx_bf16),     cmocka_unit_test(amx_int8),
+        cmocka_unit_test(blas_float32),   cmocka_unit_test(avx2_float32),
+        cmocka_unit_test(avx2_bf16),      cmocka_unit_test(avx2_int8),
+        cmocka_unit_test(avx512_float32), cmocka_unit_test(avx512_bf16),
+        cmocka_unit_test(avx512_int8),    cmocka_unit_test(amx_bf16),
+        cmocka_unit_test(amx_int8),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@ enum {
     TILE_VECTORS = 2,       /* of a tile's channels */
     TILE_VECTOR_BYTES = 32, /* of one K step's weights */
     TILE_NO_RESIDUAL = -1,
+    BFLOAT16_SHIFT = 16, /* bits: a bfloat16 is the upper half of a float */
 };
 
 #define TILE_INLINE static inline __attribute__((always_inline))

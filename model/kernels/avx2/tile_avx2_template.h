@@ -31,18 +31,35 @@ TILE_INLINE __m256 tile_load_residual(const uint8_t *from, int type, size_t coun
     }
     if (type == TENSOR_F32)
         return _mm256_loadu_ps((const float *)(const void *)from);
+    if (type == TENSOR_BF16)
+        return _mm256_castsi256_ps(_mm256_slli_epi32(
+            _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)from)), BFLOAT16_SHIFT));
     return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)from)));
+}
+
+/* Rounds to bfloat16, ties to even; a NaN stays one. */
+TILE_INLINE __m128i tile_to_bf16(__m256 value)
+{
+    __m256i bits = _mm256_castps_si256(value);
+    __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, BFLOAT16_SHIFT), _mm256_set1_epi32(1));
+    __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+    __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(value, value, _CMP_UNORD_Q));
+    rounded = _mm256_blendv_epi8(rounded, _mm256_set1_epi32(0x7fc00000), is_nan);
+    __m256i halves = _mm256_srli_epi32(rounded, BFLOAT16_SHIFT);
+    return _mm_packus_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
 }
 
 TILE_INLINE void tile_store(uint8_t *to, int type, __m256 value, bool has_relu, size_t count)
 {
     uint8_t part[TILE_LANES * sizeof(float)];
     uint8_t *at = count < TILE_LANES ? part : to;
+    /* With the value second a NaN passes, so that it is found. */
+    if (has_relu && type != TENSOR_U8)
+        value = _mm256_max_ps(_mm256_setzero_ps(), value);
     if (type == TENSOR_F32) {
-        /* With the value second a NaN passes, so that it is found. */
-        if (has_relu)
-            value = _mm256_max_ps(_mm256_setzero_ps(), value);
         _mm256_storeu_ps((float *)(void *)at, value);
+    } else if (type == TENSOR_BF16) {
+        _mm_storeu_si128((void *)at, tile_to_bf16(value));
     } else {
         value = _mm256_min_ps(_mm256_max_ps(value, _mm256_setzero_ps()), _mm256_set1_ps(255.0f));
         __m256i level = _mm256_cvtps_epi32(value);
