@@ -14,7 +14,7 @@ static const struct kernel *const kernels[] = {
 
 const struct kernel_set avx512_set = {
     .name = "avx512",
-    .version = 1,
+    .version = 2,
     .layout = {.image_pixel_multiple = 1, .has_halo = true, .pixel_multiple_bytes = 64},
     .kernels = kernels,
 };

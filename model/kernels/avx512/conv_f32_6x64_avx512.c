@@ -27,5 +27,14 @@ static inline __m512 tile_value(tile_sum sum, __m512 multiplier, __m512 offset)
 static const struct direct_conv direct = {
     .arithmetic = STEP_FLOAT32, .tile_px = TILE_PX, .panels = TILE_PANELS};
 
-DIRECT_CONV_KERNEL(conv_f32_6x64_avx512, direct_conv, direct, true);
+/* Groups of up to 8 channels leave half of the narrowest panel empty; AVX2's, to which such a step
+ * falls, they fill: 1.5 times as fast, measured on the grouped layers of ResNeXt. */
+enum { NARROW_GROUP = 8 };
+
+static bool is_wide_enough(const struct step *step)
+{
+    return step->groups == 1 || step->output->channels / step->groups > NARROW_GROUP;
+}
+
+DIRECT_CONV_KERNEL(conv_f32_6x64_avx512, direct_conv, direct, is_wide_enough(step));
 DIRECT_CONV_KERNEL(conv_f32_6x64_avx512_input, direct_conv_input, direct, true);
