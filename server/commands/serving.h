@@ -1,4 +1,4 @@
-/* The service as a whole: built bottom-up, run until it is told to stop, torn down in reverse. */
+/* The life of the service: up, ready when its models are, told to stop, drained, down. */
 #ifndef CLASSIFYD_SERVER_COMMANDS_SERVING_H
 #define CLASSIFYD_SERVER_COMMANDS_SERVING_H
 
