@@ -1,5 +1,6 @@
 #include "model/calibration/calibration_draft.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,12 @@ enum status calibration_draft_create(const struct calibration_network *network,
         part->choice.arithmetic = STEP_INT8;
         part->max_step = calibration_histogram_max_step(&conv->histogram);
         part->least_error_step = calibration_histogram_least_error_step(&conv->histogram);
+        if (status == STATUS_OK && conv->is_stored_u8 &&
+            part->max_step > QUANTIZATION_LARGEST_SCALE)
+            status = error_set(error, STATUS_BAD_MODEL,
+                               "layer %s gives values as large as %g, which no calibration can put "
+                               "into 8 bits; is the model damaged?",
+                               layer->name, (double)conv->histogram.largest);
     }
     if (status != STATUS_OK) {
         calibration_draft_destroy(draft);
@@ -118,6 +125,9 @@ static enum status settle(struct calibration_draft *draft, struct error *error)
 /* A channel that is hardly ever over 0 says too little of its error. */
 static const double least_positive_share = 0.01;
 
+/* No correction is over it, as the file's reader wants. */
+static const double largest = (double)QUANTIZATION_LARGEST_SCALE;
+
 /* A run under way. */
 struct correction {
     struct calibration_draft *draft;
@@ -151,7 +161,7 @@ static enum status correct(struct correction *correction, const struct calibrati
         double share = (double)means.positives[o] / (double)means.output_count;
         double missing = expected[o] - means.outputs[o] / (double)means.output_count;
         if (share >= least_positive_share)
-            layer->bias[o] = (float)(missing / share);
+            layer->bias[o] = (float)fmax(-largest, fmin(missing / share, largest));
     }
     calibration_means_fini(&means);
     return STATUS_OK;

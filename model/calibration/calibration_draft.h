@@ -14,8 +14,8 @@ struct calibration_choice {
 
 struct calibration_draft;
 
-/* `network` is borrowed. All choices are int8, by least error. Fails with STATUS_NO_MEMORY. Returns
- * owned. */
+/* `network` is borrowed. All choices are int8, by least error. Fails with STATUS_NO_MEMORY,
+ * STATUS_BAD_MODEL (activations over any scale). Returns owned. */
 MUST_CHECK enum status calibration_draft_create(const struct calibration_network *network,
                                                 struct calibration_draft **ret_draft,
                                                 struct error *error);

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "model/kernels/requantize.h"
+#include "model/net/quantization.h"
 
 /* Shares of the largest value that are tried: 1 down to 0.21. */
 enum { CANDIDATES = 80 };
@@ -27,7 +28,7 @@ void calibration_histogram_add(struct calibration_histogram *histogram, const fl
     float largest = histogram->largest;
     for (size_t i = 0; i < count; i++)
         largest = values[i] > largest ? values[i] : largest;
-    if (largest <= 0)
+    if (largest < QUANTIZATION_LEAST_SCALE)
         return;
     histogram->largest = largest;
     widen(histogram, largest);
@@ -42,7 +43,9 @@ void calibration_histogram_add(struct calibration_histogram *histogram, const fl
 
 float calibration_histogram_max_step(const struct calibration_histogram *histogram)
 {
-    return histogram->largest > 0 ? histogram->largest / REQUANTIZE_LEVEL_MAX : 1.0f;
+    return histogram->largest > 0
+               ? fmaxf(histogram->largest / REQUANTIZE_LEVEL_MAX, QUANTIZATION_LEAST_SCALE)
+               : 1.0f;
 }
 
 static double error_of(const struct calibration_histogram *histogram, double step)
@@ -61,7 +64,7 @@ float calibration_histogram_least_error_step(const struct calibration_histogram 
     float whole = calibration_histogram_max_step(histogram), best = whole;
     double least = INFINITY;
     for (int i = 0; i < CANDIDATES && histogram->largest > 0; i++) {
-        float step = whole * (1.0f - 0.01f * (float)i);
+        float step = fmaxf(whole * (1.0f - 0.01f * (float)i), QUANTIZATION_LEAST_SCALE);
         double error = error_of(histogram, (double)step);
         if (error < least) {
             least = error;

@@ -15,11 +15,13 @@ struct calibration_histogram {
     uint64_t counts[CALIBRATION_HISTOGRAM_BINS]; /* values of 0 and less are in none */
 };
 
-/* Adds `count` values, all finite. */
+/* Adds `count` values, all finite; where none reaches QUANTIZATION_LEAST_SCALE, as if all were 0.
+ */
 void calibration_histogram_add(struct calibration_histogram *histogram, const float *values,
                                size_t count);
 
-/* The step with which the largest value is level 255; 1 where none is over 0. */
+/* The step with which the largest value is level 255; 1 where none is over 0. Neither this nor the
+ * next is under QUANTIZATION_LEAST_SCALE. */
 float calibration_histogram_max_step(const struct calibration_histogram *histogram);
 
 /* The step with which rounding and clipping to levels 0..255 make the least squared error. */

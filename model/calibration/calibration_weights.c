@@ -121,6 +121,11 @@ enum status calibration_weights_scales(const struct calibration_weights_case *gi
         fill(&channel, given, o, method == CALIBRATION_WEIGHTS_WEIGHTED);
         float scale = search(&channel, method);
         ret_scales[o] = scale >= QUANTIZATION_LEAST_SCALE ? scale : 1.0f;
+        if (!(scale <= QUANTIZATION_LARGEST_SCALE))
+            status = error_set(error, STATUS_BAD_MODEL,
+                               "layer %s: the weights of channel %zu are too large for 8 bits; is "
+                               "the model damaged?",
+                               step->name, o);
     }
     free(channel.weight);
     free(channel.cost);

@@ -14,7 +14,8 @@ struct calibration_weights_case {
 };
 
 /* Writes the real value of one step of each channel's int32 sum, [out], all > 0: weight and
- * projection share it. Fails with STATUS_NO_MEMORY. Any thread. */
+ * projection share it. Fails with STATUS_NO_MEMORY, STATUS_BAD_MODEL (weights over any scale). Any
+ * thread. */
 MUST_CHECK enum status calibration_weights_scales(const struct calibration_weights_case *given,
                                                   enum calibration_weights method,
                                                   float *ret_scales, struct error *error);

@@ -2,11 +2,16 @@
 import json
 import pathlib
 import struct
+import sys
 
 import PIL.Image
 import pytest
+import torch
 
 from conftest import ROOT, SAMPLE
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "golden"))
+import safetensors_file  # noqa: E402
 
 QUICK = ["--no-check", "--activation-scales", "mse", "--bf16-budget", "0", "-t", "1"]
 
@@ -155,3 +160,50 @@ def test_a_damaged_calibration_is_refused(classifyd, document_and_file, sample, 
         file.write_bytes(data.replace(old, new, 1))
         done = classifyd("classify", "-m", file, sample)
         assert done.status == 1 and text in done.err, done.err
+
+
+def small_network(classes=3):
+    """A state dict of one block a stage, two stages, 8 and 16 channels."""
+    generator = torch.Generator().manual_seed(1)
+    state = {}
+
+    def add(conv, norm, out, channels, side):
+        state[f"{conv}.weight"] = torch.randn(out, channels, side, side, generator=generator) / (channels * side * side) ** 0.5
+        state[f"{norm}.weight"], state[f"{norm}.bias"] = torch.ones(out), torch.zeros(out)
+        state[f"{norm}.running_mean"], state[f"{norm}.running_var"] = torch.zeros(out), torch.ones(out)
+
+    add("conv1", "bn1", 8, 3, 7)
+    for stage, channels in ((1, 8), (2, 16)):
+        add(f"layer{stage}.0.conv1", f"layer{stage}.0.bn1", channels, 8, 3)
+        add(f"layer{stage}.0.conv2", f"layer{stage}.0.bn2", channels, channels, 3)
+    add("layer2.0.downsample.0", "layer2.0.downsample.1", 16, 8, 1)
+    state["fc.weight"], state["fc.bias"] = torch.randn(classes, 16, generator=generator), torch.zeros(classes)
+    return state
+
+
+def save_small(path, state):
+    safetensors_file.save(path, state, {"resize": "64", "crop": "64"})
+    return path
+
+
+@pytest.mark.parametrize("gain", [0.0, 1e-13, 1e-37, 1e-44])
+def test_a_layer_that_gives_next_to_nothing(classifyd, images, sample, tmp_path, gain):
+    """What is written can be read again, whatever the layer's steps would have to be."""
+    state = small_network()
+    state["layer1.0.bn1.weight"].fill_(gain)
+    file = tmp_path / "small8.safetensors"
+    done = classifyd("quantize", save_small(tmp_path / "small.safetensors", state), "-i", images, "-o", file, *QUICK)
+    assert done.status == 0, done.err
+    answers = [json.loads(classifyd("classify", "-m", file, "--precision", precision, "--json", sample).out)["predictions"]
+               for precision in ("float32", "int8")]
+    assert answers[0][0]["label"] == answers[1][0]["label"]
+
+
+@pytest.mark.parametrize("layer, gain", [("bn1", 1e20), ("layer1.0.bn1", 3e17)])
+def test_a_layer_that_no_scale_fits(classifyd, images, tmp_path, layer, gain):
+    state = small_network()
+    state[f"{layer}.weight"].fill_(gain)
+    file = tmp_path / "small8.safetensors"
+    done = classifyd("quantize", save_small(tmp_path / "small.safetensors", state), "-i", images, "-o", file, *QUICK)
+    assert done.status == 1 and "is the model damaged?" in done.err, done.err
+    assert not file.exists()
