@@ -20,7 +20,8 @@ void calibration_fidelity_add(struct calibration_fidelity *fidelity, const float
 {
     for (size_t i = 0; i < images; i++, reference += classes, logits += classes) {
         double mean = 0;
-        for (size_t c = 0; c < classes; c++)
+        /* A single class has no spread: what it says is its value. */
+        for (size_t c = 0; c < classes && classes > 1; c++)
             mean += (double)reference[c] / (double)classes;
         for (size_t c = 0; c < classes; c++) {
             double signal = (double)reference[c] - mean;
@@ -35,7 +36,9 @@ void calibration_fidelity_add(struct calibration_fidelity *fidelity, const float
 
 double calibration_fidelity_db(double signal, double noise)
 {
-    double db = noise > 0 ? 10 * log10(signal / noise) : MOST_DB;
+    double db = noise == 0 ? MOST_DB : 10 * log10(signal / noise);
+    if (!(db > -MOST_DB)) /* as it must be for a NaN */
+        return -MOST_DB;
     return db < MOST_DB ? db : MOST_DB;
 }
 

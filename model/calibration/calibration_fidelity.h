@@ -7,15 +7,15 @@
 struct calibration_fidelity {
     size_t images;
     size_t agreeing;      /* images whose most probable class is the same */
-    double signal, noise; /* sums of squares: of the float32 logits around their image's mean, of
-                             the differences */
+    double signal, noise; /* sums of squares: of the float32 logits around their image's mean (of
+                             a single class: around 0), of the differences */
 };
 
 /* Adds the logits [images, classes] of some images. Any thread. */
 void calibration_fidelity_add(struct calibration_fidelity *fidelity, const float *reference,
                               const float *logits, size_t images, size_t classes);
 
-/* 10 * log10(signal / noise); 200 at most. */
+/* 10 * log10(signal / noise), from -200 to 200. */
 double calibration_fidelity_db(double signal, double noise);
 
 /* Runs images through an engine of these options, batch by batch, into [count, classes]. Fails as

@@ -207,3 +207,13 @@ def test_a_layer_that_no_scale_fits(classifyd, images, tmp_path, layer, gain):
     done = classifyd("quantize", save_small(tmp_path / "small.safetensors", state), "-i", images, "-o", file, *QUICK)
     assert done.status == 1 and "is the model damaged?" in done.err, done.err
     assert not file.exists()
+
+
+def test_one_class_is_measured_by_its_value(classifyd, images, tmp_path):
+    """Around the mean of its logits, a network of one class has no signal at all."""
+    file = tmp_path / "one8.safetensors"
+    done = classifyd("quantize", save_small(tmp_path / "one.safetensors", small_network(classes=1)), "-i", images, "-o", file,
+                     "--activation-scales", "mse", "--bf16-budget", "0", "-t", "1", "--json")
+    assert done.status == 0, done.err
+    assert json.loads(done.out)["quantization"]["check"]["int8"]["sqnr_db"] > 10
+    assert file.exists()
