@@ -91,6 +91,9 @@ static void start_step(void *user, const struct step_run *run)
     }
 }
 
+/* Sums of terms as large as this may overflow on their way, through Winograd's transforms too. */
+static const double overflowing = (double)FLT_MAX / 4096;
+
 static enum status compare_sample(struct check *check, const struct step_weights *weights,
                                   const struct sample *sample)
 {
@@ -99,6 +102,11 @@ static enum status compare_sample(struct check *check, const struct step_weights
     struct recompute_result expected =
         recompute_output(&check->run, weights, *place, sample->residual);
     double found = (double)recompute_element(step->output, check->run.buffers, *place);
+    if (!isfinite(found) && !(expected.magnitude <= overflowing))
+        return error_set(check->error, STATUS_BAD_MODEL,
+                         "layer %s gives values that are not finite numbers: what it adds up "
+                         "overflows float32; is the file damaged?",
+                         step->name);
     double allowed = expected.magnitude * ENGINE_CHECK_TOLERANCE + (double)FLT_MIN +
                      recompute_rounding(step->output, expected.value);
     double deviation = fabs(found - expected.value);

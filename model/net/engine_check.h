@@ -32,7 +32,7 @@ struct engine_check_report {
  * `graph` is what the engine was made from; `scratch` holds `max_batch` images, its observer is
  * taken off. Blocks for two or three runs. Any thread. Fails with STATUS_INTERNAL (the engine
  * computes wrongly; the layer, its kernel and both values are named), STATUS_BAD_MODEL (golden
- * values of another network), STATUS_NO_MEMORY. */
+ * values of another network, values that overflow), STATUS_NO_MEMORY. */
 MUST_CHECK enum status engine_check(const struct engine *engine, const struct graph *graph,
                                     struct engine_scratch *scratch, size_t max_batch,
                                     const struct engine_golden *golden,

@@ -87,6 +87,23 @@ static struct step *step_named(const struct fixture *fixture, const char *name)
     return NULL;
 }
 
+/* Puts an engine of that precision into the fixture. */
+static void change_precision(struct fixture *fixture, const char *kernels, const char *precision,
+                             const struct quantization *quantization)
+{
+    const struct engine_options options = {.input_px = PX,
+                                           .mean = {0.485f, 0.456f, 0.406f},
+                                           .std = {0.229f, 0.224f, 0.225f},
+                                           .kernels = kernels,
+                                           .precision = precision,
+                                           .quantization = quantization};
+    engine_scratch_destroy(fixture->scratch);
+    engine_destroy(fixture->engine);
+    assert_int_equal(engine_create(fixture->graph, &options, &fixture->engine, NULL), STATUS_OK);
+    assert_int_equal(engine_scratch_create(fixture->engine, BATCH, 2, &fixture->scratch, NULL),
+                     STATUS_OK);
+}
+
 /* Kernels that another test compares with torchvision: what recomputes agrees with them. */
 static void sound_engines_pass(void **state)
 {
@@ -147,6 +164,25 @@ static void damaged_weights_are_found_and_the_layer_named(void **state)
         expect_pass(&fixture, NULL, &report);
         drop(&fixture);
     }
+}
+
+/* All parameters are finite, their products are not: no machine computes that. */
+static void a_network_that_overflows_is_not_the_machines_fault(void **state)
+{
+    (void)state;
+    struct fixture fixture = make("auto", basic, 0, 1);
+    struct engine_check_report report;
+    struct error error = {0};
+    for (size_t i = 0; i < fixture.graph->layer_count; i++) {
+        const struct graph_layer *layer = &fixture.graph->layers[i];
+        float *gamma = layer->bn_weight ? (float *)(uintptr_t)layer->bn_weight->data.data : NULL;
+        for (size_t o = 0; o < layer->out_channels && gamma; o++)
+            gamma[o] = strcmp(layer->name, "layer2.0.conv2") == 0 ? 3e38f : gamma[o];
+    }
+    change_precision(&fixture, "auto", "float32", NULL);
+    assert_int_equal(check(&fixture, NULL, &report, &error), STATUS_BAD_MODEL);
+    assert_non_null(strstr(error.text, "layer layer2.0.conv2 gives values that are not finite"));
+    drop(&fixture);
 }
 
 /* Kernels that do what `sound` does, and then harm it. */
@@ -310,23 +346,6 @@ static struct calibration calibrate(const struct fixture *fixture, const char *k
     return calibration;
 }
 
-/* Puts an engine of that precision into the fixture. */
-static void change_precision(struct fixture *fixture, const char *kernels, const char *precision,
-                             const struct quantization *quantization)
-{
-    const struct engine_options options = {.input_px = PX,
-                                           .mean = {0.485f, 0.456f, 0.406f},
-                                           .std = {0.229f, 0.224f, 0.225f},
-                                           .kernels = kernels,
-                                           .precision = precision,
-                                           .quantization = quantization};
-    engine_scratch_destroy(fixture->scratch);
-    engine_destroy(fixture->engine);
-    assert_int_equal(engine_create(fixture->graph, &options, &fixture->engine, NULL), STATUS_OK);
-    assert_int_equal(engine_scratch_create(fixture->engine, BATCH, 2, &fixture->scratch, NULL),
-                     STATUS_OK);
-}
-
 static void calibrated_and_bf16_engines_pass(void **state)
 {
     (void)state;
@@ -357,6 +376,7 @@ int main(void)
         cmocka_unit_test(sound_engines_pass),
         cmocka_unit_test(calibrated_and_bf16_engines_pass),
         cmocka_unit_test(damaged_weights_are_found_and_the_layer_named),
+        cmocka_unit_test(a_network_that_overflows_is_not_the_machines_fault),
         cmocka_unit_test(wrong_kernels_are_found_and_the_layer_named),
         cmocka_unit_test(company_must_not_matter),
         cmocka_unit_test(golden_logits_are_compared),
