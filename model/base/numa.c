@@ -147,6 +147,17 @@ size_t numa_topology_find(const struct numa_topology *topology, int cpu)
     return 0;
 }
 
+bool numa_topology_is_on_one(const struct numa_topology *topology, const struct numa_cpus *cpus)
+{
+    bool is_on_one = false;
+    for (size_t i = 0; i < topology->node_count; i++) {
+        struct numa_cpus common;
+        CPU_AND_S(sizeof common, common.sets, cpus->sets, topology->nodes[i].cpus.sets);
+        is_on_one = is_on_one || (count_cpus(cpus) > 0 && count_cpus(&common) == count_cpus(cpus));
+    }
+    return is_on_one;
+}
+
 size_t numa_topology_share(const struct numa_topology *topology, unsigned index, unsigned count)
 {
     uint64_t cpus = 0;

@@ -7,6 +7,8 @@
 #define CLASSIFYD_MODEL_BASE_NUMA_H
 
 #include <sched.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 #include "model/base/status.h"
 
@@ -42,6 +44,9 @@ void numa_topology_fini(struct numa_topology *topology);
 
 /* The index of the node with that CPU; 0 where none has it. Pure. */
 size_t numa_topology_find(const struct numa_topology *topology, int cpu);
+
+/* Whether all of `cpus`, which are not none, are on one node. Pure. */
+bool numa_topology_is_on_one(const struct numa_topology *topology, const struct numa_cpus *cpus);
 
 /* On which node thread `index` of `count` runs when these share out the CPUs of all nodes: as many
  * on each as it has CPUs, or in proportion, neighbours together. Pure. */

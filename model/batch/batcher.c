@@ -230,21 +230,34 @@ static enum status init_conditions(struct batcher *batcher, struct error *error)
     return STATUS_OK;
 }
 
-static enum status start_threads(struct batcher *batcher, struct error *error)
+/* They inherit the affinity of who starts them. */
+static enum status start_threads(struct batcher *batcher, const struct numa_topology *numa,
+                                 struct error *error)
 {
-    for (unsigned i = 0; i < batcher->thread_count; i++) {
+    unsigned count = batcher->thread_count;
+    bool is_bound = numa && numa->node_count > 0;
+    struct numa_cpus before;
+    if (is_bound)
+        numa_affinity(&before);
+    for (unsigned i = 0; i < count; i++) {
         batcher->threads[i] = (struct engine_thread){.batcher = batcher, .index = i};
+        if (is_bound)
+            numa_bind(&numa->nodes[numa_topology_share(numa, i, count)].cpus);
         if (pthread_create(&batcher->threads[i].thread, NULL, thread_main, &batcher->threads[i]))
-            return error_set(error, STATUS_NO_MEMORY,
-                             "could not start %u engine threads; lower their number",
-                             batcher->thread_count);
+            break;
         batcher->started++;
     }
-    return STATUS_OK;
+    if (is_bound)
+        numa_bind(&before);
+    if (batcher->started == count)
+        return STATUS_OK;
+    return error_set(error, STATUS_NO_MEMORY,
+                     "could not start %u engine threads; lower their number", count);
 }
 
 enum status batcher_create(unsigned threads, size_t max_lanes, uint64_t (*clock)(void),
-                           struct batcher **ret_batcher, struct error *error)
+                           const struct numa_topology *numa, struct batcher **ret_batcher,
+                           struct error *error)
 {
     struct batcher *batcher = calloc(1, sizeof *batcher);
     if (!batcher)
@@ -262,7 +275,7 @@ enum status batcher_create(unsigned threads, size_t max_lanes, uint64_t (*clock)
     if (!batcher->threads || !batcher->lanes)
         status = error_set(error, STATUS_NO_MEMORY, "no memory for %u engine threads", threads);
     else
-        status = start_threads(batcher, error);
+        status = start_threads(batcher, numa, error);
     if (status == STATUS_OK)
         *ret_batcher = batcher;
     else

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "model/base/numa.h"
 #include "model/base/status.h"
 #include "model/batch/batch_policy.h"
 
@@ -37,9 +38,11 @@ struct batcher_lane_options {
 struct batcher;
 struct batcher_lane;
 
-/* Starts `threads` (>= 1) engine threads. `clock` is clock_now_us, or a test's. `max_lanes` >= 1.
- * Fails with STATUS_NO_MEMORY. Returns owned. */
+/* Starts `threads` (>= 1) engine threads, each bound to its share of the nodes of `numa` (NULL or
+ * without nodes: to nothing; used during the call alone). `clock` is clock_now_us, or a test's.
+ * `max_lanes` >= 1. Fails with STATUS_NO_MEMORY. Returns owned. */
 MUST_CHECK enum status batcher_create(unsigned threads, size_t max_lanes, uint64_t (*clock)(void),
+                                      const struct numa_topology *numa,
                                       struct batcher **ret_batcher, struct error *error);
 
 /* Opens a lane, which is the batcher's. Any thread. Fails with STATUS_NO_MEMORY, STATUS_OVERLOADED

@@ -7,6 +7,7 @@
 #include "model/base/alloc.h"
 #include "model/base/clock.h"
 #include "model/net/plan.h"
+#include "model/net/plan_replicas.h"
 #include "model/net/team.h"
 
 /* How many pieces each thread's share of a step is cut into: enough to even out a slow core, few
@@ -15,6 +16,7 @@ enum { PIECES_A_THREAD = 4 };
 
 struct engine {
     struct plan plan;
+    struct plan_replicas replicas;
     uint32_t input_px;
     bool is_locked; /* page-lock what runs it, too */
     enum step_arithmetic arithmetic;
@@ -93,8 +95,11 @@ enum status engine_create(const struct graph *graph, const struct engine_options
     engine->arithmetic = arithmetic;
     engine->quantization = plan_options.quantization;
     status = plan_init(graph, set, &plan_options, &engine->plan, error);
+    if (status == STATUS_OK)
+        status = plan_replicas_init(&engine->plan, options->numa, options->lock_memory,
+                                    &engine->replicas, error);
     if (status != STATUS_OK) {
-        free(engine);
+        engine_destroy(engine);
         return status;
     }
     *ret_engine = engine;
@@ -105,6 +110,7 @@ void engine_destroy(struct engine *engine)
 {
     if (!engine)
         return;
+    plan_replicas_fini(&engine->replicas);
     plan_fini(&engine->plan);
     free(engine);
 }
@@ -162,8 +168,14 @@ const struct plan *engine_plan(const struct engine *engine)
 
 void engine_memory(const struct engine *engine, size_t *ret_bytes, size_t *ret_locked_bytes)
 {
-    *ret_bytes = engine->plan.packed.size_bytes;
-    *ret_locked_bytes = engine->plan.packed.locked_bytes;
+    plan_replicas_memory(&engine->replicas, ret_bytes, ret_locked_bytes);
+    *ret_bytes += engine->plan.packed.size_bytes;
+    *ret_locked_bytes += engine->plan.packed.locked_bytes;
+}
+
+const struct numa_topology *engine_numa(const struct engine *engine)
+{
+    return engine->replicas.topology;
 }
 
 /* Images of a pass of a level. A large team gets more of them: a step of one image has too few
@@ -189,6 +201,17 @@ static size_t count_step_runs(const struct plan *plan, size_t level, unsigned th
             runs += count_step_runs(plan, level - 1, threads, count);
     }
     return runs;
+}
+
+/* Over which nodes the team of a caller like this one is to be spread; NULL: it stays with him. */
+static const struct numa_topology *spread_of_caller(const struct engine *engine)
+{
+    const struct numa_topology *topology = engine_numa(engine);
+    struct numa_cpus own;
+    if (!topology)
+        return NULL;
+    numa_affinity(&own);
+    return numa_topology_is_on_one(topology, &own) ? NULL : topology;
 }
 
 static enum status scratch_init(struct engine_scratch *scratch, unsigned threads,
@@ -220,7 +243,7 @@ static enum status scratch_init(struct engine_scratch *scratch, unsigned threads
     scratch->next_unit = alloc_array(scratch->step_runs, sizeof *scratch->next_unit, SIZE_MAX / 2);
     if (!scratch->next_unit)
         return error_set(error, STATUS_NO_MEMORY, "no memory for %zu counters", scratch->step_runs);
-    return team_create(threads, &scratch->team, error);
+    return team_create(threads, spread_of_caller(scratch->engine), &scratch->team, error);
 }
 
 enum status engine_scratch_create(const struct engine *engine, size_t max_batch, unsigned threads,
@@ -267,7 +290,8 @@ struct walk {
     struct engine_scratch *scratch;
     struct team *team;
     unsigned member;
-    size_t step_run; /* index into next_unit */
+    size_t step_run;          /* index into next_unit */
+    const struct step *steps; /* with the weights that are near */
     /* As if each buffer held the whole batch: moved so far back that the images of the pass under
      * way lie where its first images do. */
     uint8_t *buffers[PLAN_MAX_BUFFERS];
@@ -291,14 +315,16 @@ static void share_units(struct walk *walk, const struct step_run *run)
     }
 }
 
-static void run_step(struct walk *walk, const struct step *step, size_t first_image, size_t images)
+static void run_step(struct walk *walk, size_t step, size_t first_image, size_t images)
 {
     struct engine_scratch *scratch = walk->scratch;
-    const struct step_run run = {.step = step,
+    const struct step_run own = {.step = &walk->steps[step],
                                  .buffers = walk->buffers,
                                  .slots = scratch->slots + first_image,
                                  .first_image = first_image,
                                  .images = images};
+    struct step_run run = own; /* as an observer knows it */
+    run.step = &scratch->engine->plan.steps[step];
     const struct engine_observer *observer = &scratch->observer;
     if (observer->step_start) {
         if (walk->member == 0)
@@ -306,7 +332,7 @@ static void run_step(struct walk *walk, const struct step *step, size_t first_im
         team_barrier(walk->team);
     }
     uint64_t start_us = observer->step_done && walk->member == 0 ? clock_now_us() : 0;
-    share_units(walk, &run);
+    share_units(walk, &own);
     walk->step_run++;
     team_barrier(walk->team);
     if (!observer->step_done)
@@ -336,8 +362,7 @@ static void run_level(struct walk *walk, size_t level, size_t first_image, size_
         if (level > 0)
             run_level(walk, level - 1, first_image + done, count);
         for (size_t i = 0; i < plan->levels[level].step_count; i++)
-            run_step(walk, &plan->steps[plan->levels[level].first_step + i], first_image + done,
-                     count);
+            run_step(walk, plan->levels[level].first_step + i, first_image + done, count);
     }
 }
 
@@ -345,7 +370,10 @@ static void run_member(void *user, struct team *team, unsigned member)
 {
     struct engine_scratch *scratch = user;
     const struct plan *plan = &scratch->engine->plan;
-    struct walk walk = {.scratch = scratch, .team = team, .member = member};
+    struct walk walk = {.scratch = scratch,
+                        .team = team,
+                        .member = member,
+                        .steps = plan_replicas_steps(&scratch->engine->replicas)};
     move_buffers(&walk, PLAN_WHOLE_BATCH, 0);
     run_level(&walk, plan->level_count - 1, 0, scratch->images);
 }

@@ -6,6 +6,7 @@
 #ifndef CLASSIFYD_MODEL_NET_ENGINE_H
 #define CLASSIFYD_MODEL_NET_ENGINE_H
 
+#include "model/base/numa.h"
 #include "model/kernels/kernels.h"
 #include "model/net/graph.h"
 #include "model/net/plan.h"
@@ -25,6 +26,8 @@ struct engine_options {
     struct packed_cache
         *cache; /* where packed weights may lie from an earlier start; is told whether they did.
                    NULL: nowhere. Used during engine_create alone */
+    const struct numa_topology *numa; /* nodes that each get the weights; NULL or without nodes: one
+                                         copy for all. Borrowed, must outlive the engine */
 };
 
 struct engine;
@@ -72,12 +75,16 @@ const char *engine_precision(const struct engine *engine); /* "float32", "bf16" 
 const struct quantization *engine_quantization(const struct engine *engine);
 const struct plan *engine_plan(const struct engine *engine); /* borrowed; what runs, step by step */
 
-/* Bytes of weights, and how many of them are page-locked. */
+/* Where the weights lie; NULL: in one place. Borrowed. */
+const struct numa_topology *engine_numa(const struct engine *engine);
+
+/* Bytes of weights on all nodes, and how many of them are page-locked. */
 void engine_memory(const struct engine *engine, size_t *ret_bytes, size_t *ret_locked_bytes);
 
 /* Activations for up to `max_batch` images and a team of `threads` (>= 1, the caller is one of
- * them). Fails with STATUS_NO_MEMORY. Returns owned; used by one thread at a time; the engine must
- * outlive it. */
+ * them). Where engine_numa has nodes, a caller that is bound to one of them has its team and its
+ * activations there; the team of another is spread over them all. Fails with STATUS_NO_MEMORY.
+ * Returns owned; used by one thread at a time; the engine must outlive it. */
 MUST_CHECK enum status engine_scratch_create(const struct engine *engine, size_t max_batch,
                                              unsigned threads, struct engine_scratch **ret_scratch,
                                              struct error *error);

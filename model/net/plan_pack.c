@@ -89,7 +89,7 @@ static enum status pack_all(const struct graph *graph, const struct plan_options
     packing.faults = alloc_array(threads, sizeof *packing.faults, SIZE_MAX / 2);
     if (!packing.faults)
         return error_set(error, STATUS_NO_MEMORY, "no memory to pack with %u threads", threads);
-    enum status status = team_create(threads, &team, error);
+    enum status status = team_create(threads, NULL, &team, error);
     if (status == STATUS_OK) {
         team_run(team, pack_some, &packing);
         status = first_fault(&packing, threads, error);

@@ -83,7 +83,26 @@ static void *member_main(void *argument)
     }
 }
 
-enum status team_create(unsigned threads, struct team **ret_team, struct error *error)
+/* Members inherit the affinity of who starts them. */
+static void start_members(struct team *team, const struct numa_topology *spread)
+{
+    struct numa_cpus before;
+    if (spread)
+        numa_affinity(&before);
+    for (unsigned i = 1; i < team->size; i++) {
+        team->members[i] = (struct team_member){.team = team, .index = i};
+        if (spread)
+            numa_bind(&spread->nodes[numa_topology_share(spread, i, team->size)].cpus);
+        if (pthread_create(&team->members[i].thread, NULL, member_main, &team->members[i]) != 0)
+            break;
+        team->started++;
+    }
+    if (spread)
+        numa_bind(&before);
+}
+
+enum status team_create(unsigned threads, const struct numa_topology *spread,
+                        struct team **ret_team, struct error *error)
 {
     struct team *team = calloc(1, sizeof *team);
     if (!team)
@@ -92,12 +111,8 @@ enum status team_create(unsigned threads, struct team **ret_team, struct error *
     pthread_cond_init(&team->changed, NULL);
     team->size = threads;
     team->members = calloc(threads, sizeof *team->members);
-    for (unsigned i = 1; team->members && i < threads; i++) {
-        team->members[i] = (struct team_member){.team = team, .index = i};
-        if (pthread_create(&team->members[i].thread, NULL, member_main, &team->members[i]) != 0)
-            break;
-        team->started++;
-    }
+    if (team->members)
+        start_members(team, spread);
     if (!team->members || team->started + 1 != threads) {
         team_destroy(team);
         return error_set(error, STATUS_NO_MEMORY,

@@ -118,7 +118,7 @@ enum status bench_peaks_measure(unsigned threads, struct bench_peaks *ret_peaks,
     size_t bytes = probe_bytes(&peaks, peaks.level_count - 1) + threads * (size_t)READ_ALIGNMENT;
     enum status status = region_init(bytes, false, &memory, error);
     if (!status)
-        status = team_create(threads, &team, error);
+        status = team_create(threads, NULL, &team, error);
     if (!status) {
         memset(memory.data, 1, bytes); /* pages that were never written are all the same one */
         measure_all(team, &memory, &peaks);

@@ -114,6 +114,18 @@ static enum status open_fetcher(struct serving_parts *parts, struct error *error
     return fetcher_create(&options, &parts->fetcher, error);
 }
 
+static enum status read_numa(struct serving_parts *parts, struct error *error)
+{
+    return parts->config->engine.numa ? numa_topology_init("", NULL, &parts->numa, error)
+                                      : STATUS_OK;
+}
+
+/* NULL: NUMA plays no part. */
+static const struct numa_topology *numa_of(const struct serving_parts *parts)
+{
+    return parts->numa.node_count > 0 ? &parts->numa : NULL;
+}
+
 static enum status open_pipeline(struct serving_parts *parts, struct error *error)
 {
     const struct config *config = parts->config;
@@ -124,6 +136,7 @@ static enum status open_pipeline(struct serving_parts *parts, struct error *erro
         .prepare_threads = threads_or_cpus(config->prepare.threads),
         .engine_threads = threads_or_cpus(config->engine.threads),
         .max_batch = (size_t)config->engine.max_batch,
+        .numa = numa_of(parts),
         .max_queue_delay_us = (uint64_t)config->engine.max_queue_delay_us,
         .image_limits = {.max_dimension_px = (uint32_t)config->limits.image_side_px,
                          .max_pixels = (uint64_t)config->limits.image_pixels},
@@ -222,7 +235,8 @@ static enum status open_loader(struct serving_parts *parts, struct error *error)
         .model = {.engine = {.kernels = config->engine.kernels,
                              .precision = config->engine.precision,
                              .threads = threads_or_cpus(config->engine.threads),
-                             .lock_memory = config->engine.lock_memory},
+                             .lock_memory = config->engine.lock_memory,
+                             .numa = numa_of(parts)},
                   .cache = config->model.cache,
                   .user_cache = parts->library.user_cache},
         .self_check = config->engine.self_check,
@@ -242,7 +256,7 @@ enum status serving_parts_init(struct serving_parts *parts, const struct config 
                                const struct serving_watch *watch, struct error *error)
 {
     static enum status (*const steps[])(struct serving_parts *, struct error *) = {
-        open_log,      open_metrics,  open_models, open_fetcher,
+        open_log,      open_metrics,  open_models, open_fetcher, read_numa,
         open_pipeline, open_adapters, open_http,   open_loader,
     };
     *parts = (struct serving_parts){
@@ -274,6 +288,7 @@ void serving_parts_fini(struct serving_parts *parts)
     url_policy_destroy(parts->policy);
     registry_destroy(parts->registry);
     library_fini(&parts->library);
+    numa_topology_fini(&parts->numa);
     metrics_destroy(parts->metrics);
     log_destroy(parts->log);
 }

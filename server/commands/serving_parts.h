@@ -20,6 +20,7 @@ struct serving_parts {
     struct metrics *metrics;
     struct budget budget; /* of bodies and fetched images */
     struct library library;
+    struct numa_topology numa; /* outlives what computes */
     struct registry *registry;
     struct url_policy *policy; /* NULL, as the fetcher, where URLs are not fetched */
     struct fetcher *fetcher;

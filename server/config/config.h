@@ -56,6 +56,7 @@ struct config {
         const char *precision;      /* "auto" */
         int64_t max_batch;          /* 8 */
         int64_t max_queue_delay_us; /* 0 */
+        bool numa;                  /* true: use the nodes where there are several */
         bool lock_memory;           /* true: try */
         bool self_check;            /* true: readiness waits for it */
     } engine;

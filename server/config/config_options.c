@@ -114,6 +114,9 @@ static const struct config_option options[] = {
     INTEGER(engine.max_batch, "8", 1, 256, "", "images that run together"),
     INTEGER(engine.max_queue_delay_us, "0", 0, 1000000, "us",
             "how long a batch that is not full waits for company"),
+    BOOLEAN(
+        engine.numa, "true",
+        "where the CPUs are on several NUMA nodes: weights on each, threads that stay on theirs"),
     BOOLEAN(engine.lock_memory, "true", "try to keep weights and buffers from being swapped out"),
     BOOLEAN(engine.self_check, "true",
             "compare with the plain kernels before /readyz says yes for the first time"),

@@ -117,6 +117,7 @@ static void log_success(struct loader *loader, const struct registry_entry *entr
     const struct engine *engine = model_engine(model);
     const struct kernel_set *set = engine_kernel_set(engine);
     const struct packed_cache *cache = model_packed_cache(model);
+    const struct numa_topology *numa = engine_numa(engine);
     size_t bytes, locked_bytes;
     engine_memory(engine, &bytes, &locked_bytes);
     metrics_gauge_add(loader->options.metrics, METRICS_PINNED_BYTES, (int64_t)locked_bytes);
@@ -129,6 +130,7 @@ static void log_success(struct loader *loader, const struct registry_entry *entr
                   LOG_FIELD_INTEGER("classes", engine_classes(engine)),
                   LOG_FIELD_TEXT("kernels", set->name),
                   LOG_FIELD_TEXT("kernels_detail", kernels_description(set)),
+                  LOG_FIELD_INTEGER("numa_nodes", numa ? numa->node_count : 1),
                   LOG_FIELD_TEXT("cache", packed_cache_outcome(cache)),
                   LOG_FIELD_TEXT("cache_path", cache->path),
                   LOG_FIELD_TEXT("cache_reason", *cache->reason ? cache->reason : NULL),

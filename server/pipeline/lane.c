@@ -57,6 +57,34 @@ static unsigned seat_threads(const struct lane_options *options, size_t seat)
     return seat == batches ? threads : threads / batches + (seat < threads % batches);
 }
 
+/* The CPUs of the node that a turn's thread and its seat belong to, as the batcher binds its
+ * threads. NULL: those of all, as the wide seat's. */
+static const struct numa_cpus *seat_cpus(const struct lane *lane, size_t seat)
+{
+    const struct numa_topology *numa = engine_numa(engine_of(lane));
+    unsigned batches = lane->options.batch_threads;
+    if (!numa || seat == batches)
+        return NULL;
+    return &numa->nodes[numa_topology_share(numa, (unsigned)seat, batches)].cpus;
+}
+
+/* On the seat's node: its memory lies where it is touched first. */
+static enum status make_scratch(struct lane *lane, size_t index, struct error *error)
+{
+    const struct numa_cpus *cpus = seat_cpus(lane, index);
+    struct numa_cpus before;
+    if (cpus) {
+        numa_affinity(&before);
+        numa_bind(cpus);
+    }
+    enum status status = engine_scratch_create(engine_of(lane), lane->options.max_batch,
+                                               seat_threads(&lane->options, index),
+                                               &lane->seats[index].scratch, error);
+    if (cpus)
+        numa_bind(&before);
+    return status;
+}
+
 static enum status seat_init(struct lane *lane, size_t index, struct error *error)
 {
     struct seat *seat = &lane->seats[index];
@@ -69,8 +97,7 @@ static enum status seat_init(struct lane *lane, size_t index, struct error *erro
         seat->logits = alloc_array(logits, sizeof *seat->logits, SIZE_MAX);
     if (!seat->slots || !seat->tasks || !seat->slot_numbers || !seat->logits)
         return error_set(error, STATUS_NO_MEMORY, "no memory for batches of %zu images", max_batch);
-    enum status status = engine_scratch_create(
-        engine_of(lane), max_batch, seat_threads(&lane->options, index), &seat->scratch, error);
+    enum status status = make_scratch(lane, index, error);
     if (status)
         return status;
     engine_scratch_memory(seat->scratch, &bytes, &locked_bytes);
@@ -138,6 +165,20 @@ static void answer(struct lane *lane, struct task *task, const float *logits, si
     lane_drop(lane, task);
 }
 
+/* A wide team's first member has its own node, whoever plays it. */
+static void run_engine(const struct lane *lane, struct batcher_turn turn, const struct seat *seat,
+                       size_t images)
+{
+    const struct numa_topology *numa = engine_numa(engine_of(lane));
+    bool is_moved = numa && turn.is_wide;
+    if (is_moved)
+        numa_bind(&numa->nodes[numa_topology_share(numa, 0, lane->options.engine_threads)].cpus);
+    engine_run(engine_of(lane), seat->scratch, images, seat->slots,
+               &(struct engine_outputs){.logits = seat->logits});
+    if (is_moved)
+        numa_bind(seat_cpus(lane, turn.thread));
+}
+
 /* The batcher's turn. */
 static void run(void *user, struct batcher_turn turn, struct batcher_entry *const *entries,
                 size_t count)
@@ -149,8 +190,7 @@ static void run(void *user, struct batcher_turn turn, struct batcher_entry *cons
     if (images == 0)
         return;
     start_us = clock_now_us();
-    engine_run(engine_of(lane), seat->scratch, images, seat->slots,
-               &(struct engine_outputs){.logits = seat->logits});
+    run_engine(lane, turn, seat, images);
     uint64_t inference_us = clock_now_us() - start_us;
     prepare_queue_give_back(lane->options.queue, lane->line, seat->slot_numbers, images);
     metrics_batch(lane->options.metrics, images);

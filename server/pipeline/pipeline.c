@@ -32,7 +32,7 @@ static enum status make_stages(struct pipeline *pipeline, struct error *error)
     enum status status = prepare_queue_create(models, &pipeline->queue, error);
     if (!status)
         status = batcher_create(lane_batch_threads(options->engine_threads), models, clock_now_us,
-                                &pipeline->batcher, error);
+                                options->numa, &pipeline->batcher, error);
     if (!status)
         status = preparer_create(
             &(struct preparer_options){.queue = pipeline->queue,

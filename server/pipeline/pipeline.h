@@ -19,9 +19,12 @@ struct pipeline_options {
     struct registry *registry; /* borrowed, as the next two; outlive the pipeline */
     struct fetcher *fetcher;   /* NULL: URLs are PROBLEM_FETCH_DISABLED */
     struct metrics *metrics;
-    unsigned prepare_threads;    /* >= 1: they decode */
-    unsigned engine_threads;     /* >= 1: they run batches */
-    size_t max_batch;            /* >= 1 */
+    unsigned prepare_threads; /* >= 1: they decode */
+    unsigned engine_threads;  /* >= 1: they run batches */
+    size_t max_batch;         /* >= 1 */
+    const struct numa_topology
+        *numa; /* the nodes that engine threads are shared out over, as the models' engines have
+                  them; NULL or without nodes: they are bound to nothing. Outlives the pipeline */
     uint64_t max_queue_delay_us; /* how long a batch that is not full waits for company */
     struct image_limits image_limits;
     size_t decode_memory_bytes; /* pixels decoded at one time; workers wait for each other */

@@ -114,7 +114,8 @@ static void measure(struct bench *bench, const char *what, size_t clients, doubl
     struct client *all = calloc(clients, sizeof *all);
     const struct batcher_lane_options lane = {bench->max_batch, 0, run, bench};
     need(all, "no memory for clients");
-    need(batcher_create(bench->threads, 1, clock_now_us, &bench->batcher, NULL) == STATUS_OK &&
+    need(batcher_create(bench->threads, 1, clock_now_us, NULL, &bench->batcher, NULL) ==
+                 STATUS_OK &&
              batcher_open_lane(bench->batcher, &lane, &bench->lane, NULL) == STATUS_OK,
          "no batcher");
     bench->is_over = false;

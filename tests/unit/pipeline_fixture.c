@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "tests/unit/numa_fixture.h"
+
 static void fixture_load(struct fixture *fixture, size_t index)
 {
     static const char *const sources[] = {"demo", "random:resnet18?classes=10&seed=3"};
@@ -12,16 +14,17 @@ static void fixture_load(struct fixture *fixture, size_t index)
                                           .demo_weights = assets_demo_weights(),
                                           .folders = "/nonexistent"};
     struct model *model = NULL;
-    assert_int_equal(model_load(&library, sources[index], &(struct model_options){0}, &model, NULL),
-                     STATUS_OK);
+    const struct model_options options = {.engine = {.numa = fixture->numa}};
+    assert_int_equal(model_load(&library, sources[index], &options, &model, NULL), STATUS_OK);
     registry_entry_set_model(registry_at(fixture->registry, index), model);
 }
 
-int fixture_setup(void **state)
+static int set_up(void **state, const struct numa_topology *numa)
 {
     static const char *const specs[] = {"demo", "small=demo", "later=demo"};
     struct fixture *fixture = calloc(1, sizeof *fixture);
     assert_non_null(fixture);
+    fixture->numa = numa;
     kernels_prepare_process();
     fixture->budget.limit_bytes = SIZE_MAX;
     assert_int_equal(catalogue_parse(assets_catalogue(), &fixture->catalogue, NULL), STATUS_OK);
@@ -34,6 +37,16 @@ int fixture_setup(void **state)
     assert_int_equal(blob_append(fixture->sample, sample, SIZE_MAX, NULL), STATUS_OK);
     *state = fixture;
     return 0;
+}
+
+int fixture_setup(void **state)
+{
+    return set_up(state, NULL);
+}
+
+int fixture_setup_on_nodes(void **state)
+{
+    return set_up(state, numa_fixture_topology());
 }
 
 int fixture_teardown(void **state)
@@ -53,6 +66,7 @@ int fixture_begin(void **state)
     assert_int_equal(metrics_create(&fixture->metrics, NULL), STATUS_OK);
     fixture->options = (struct pipeline_options){.registry = fixture->registry,
                                                  .metrics = fixture->metrics,
+                                                 .numa = fixture->numa,
                                                  .prepare_threads = 1,
                                                  .engine_threads = 1,
                                                  .max_batch = 2,

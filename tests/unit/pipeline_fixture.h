@@ -25,6 +25,7 @@ struct fixture {
     struct registry *registry;
     struct metrics *metrics;
     struct budget budget;
+    const struct numa_topology *numa; /* of the models' engines; NULL: none */
     struct pipeline_options options;
     struct pipeline *pipeline;
     struct blob *sample; /* the sample photograph */
@@ -33,6 +34,8 @@ struct fixture {
 /* cmocka's setup and teardown of a group. The models are "demo", "small" (of 10 classes) and
  * "later", which nobody loads. */
 int fixture_setup(void **state);
+/* The same on the two nodes of numa_fixture.h, where there may be two. */
+int fixture_setup_on_nodes(void **state);
 int fixture_teardown(void **state);
 
 /* Of each test. The options are one worker, one engine thread, batches of two. */

@@ -12,6 +12,7 @@
 
 #include "model/base/clock.h"
 #include "model/batch/batcher.h"
+#include "tests/unit/numa_fixture.h"
 
 enum { MAX_RUNS = 256, GIVE_UP_S = 20 };
 
@@ -115,7 +116,7 @@ static struct batcher_lane *open_lane(struct batcher *batcher, struct stage *sta
 static struct batcher *start(unsigned threads, uint64_t (*clock)(void))
 {
     struct batcher *batcher = NULL;
-    assert_int_equal(batcher_create(threads, 2, clock, &batcher, NULL), STATUS_OK);
+    assert_int_equal(batcher_create(threads, 2, clock, NULL, &batcher, NULL), STATUS_OK);
     return batcher;
 }
 
@@ -126,6 +127,44 @@ static void submit(struct batcher *batcher, struct batcher_lane *lane, struct ti
         tickets[i].number = i;
         batcher_submit(batcher, lane, &tickets[i].entry);
     }
+}
+
+static void bind_and_note(void *user, struct batcher_turn turn,
+                          struct batcher_entry *const *entries, size_t count)
+{
+    (void)entries;
+    atomic_int *nodes = user; /* [threads], and how many images */
+    for (int node = 0; node < 2; node++)
+        if (!turn.is_wide && numa_fixture_is_on((size_t)node))
+            atomic_store(&nodes[turn.thread], node);
+    atomic_fetch_add(&nodes[2], (int)count);
+}
+
+/* Whichever of them run. */
+static void threads_stay_on_their_nodes(void **state)
+{
+    (void)state;
+    enum { COUNT = 40 };
+    const struct numa_topology *numa = numa_fixture_topology();
+    if (!numa)
+        skip();
+    struct batcher *batcher = NULL;
+    struct batcher_lane *lane = NULL;
+    struct ticket tickets[COUNT];
+    atomic_int nodes[3] = {-1, -1, 0};
+    const struct batcher_lane_options options = {1, 0, bind_and_note, nodes};
+    struct numa_cpus before, after;
+    numa_affinity(&before);
+    assert_int_equal(batcher_create(2, 1, clock_now_us, numa, &batcher, NULL), STATUS_OK);
+    numa_affinity(&after);
+    assert_memory_equal(&after, &before, sizeof after);
+    assert_int_equal(batcher_open_lane(batcher, &options, &lane, NULL), STATUS_OK);
+    submit(batcher, lane, tickets, 0, COUNT);
+    batcher_destroy(batcher);
+    assert_int_equal(nodes[2], COUNT);
+    assert_true(nodes[0] == 0 || nodes[1] == 1);
+    assert_int_not_equal(nodes[0], 1);
+    assert_int_not_equal(nodes[1], 0);
 }
 
 static void one_thread_runs_in_order(void **state)
@@ -495,6 +534,7 @@ static void no_wakeup_is_lost_with_delays(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(threads_stay_on_their_nodes),
         cmocka_unit_test(one_thread_runs_in_order),
         cmocka_unit_test(what_gathered_is_shared_out),
         cmocka_unit_test(a_wide_run_is_alone),

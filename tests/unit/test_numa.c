@@ -252,6 +252,20 @@ static void test_threads_are_shared_out(void **state)
     assert_int_equal(numa_topology_find(&topology, -1), 0);
 }
 
+static void test_on_one_node(void **state)
+{
+    (void)state;
+    struct numa_node nodes[] = {{0, 2, range(0, 1)}, {3, 4, range(2, 5)}};
+    const struct numa_topology topology = {2, nodes};
+    const struct numa_cpus none = {0}, first = range(0, 1), part = range(3, 4),
+                           across = range(1, 2), beyond = range(5, 6);
+    assert_true(numa_topology_is_on_one(&topology, &first));
+    assert_true(numa_topology_is_on_one(&topology, &part));
+    assert_false(numa_topology_is_on_one(&topology, &across));
+    assert_false(numa_topology_is_on_one(&topology, &beyond));
+    assert_false(numa_topology_is_on_one(&topology, &none));
+}
+
 static void test_a_bound_thread_is_where_it_should_be(void **state)
 {
     (void)state;
@@ -310,6 +324,7 @@ int main(void)
         IN_ROOT(test_files_that_are_not_there),
         IN_ROOT(test_nonsense),
         cmocka_unit_test(test_threads_are_shared_out),
+        cmocka_unit_test(test_on_one_node),
         cmocka_unit_test(test_a_bound_thread_is_where_it_should_be),
         cmocka_unit_test(test_this_machine),
     };

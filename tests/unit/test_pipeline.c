@@ -349,5 +349,11 @@ int main(void)
                                         fixture_end),
         cmocka_unit_test_setup_teardown(memory_is_told, fixture_begin, fixture_end),
     };
-    return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
+    const struct CMUnitTest on_nodes[] = {
+        cmocka_unit_test_setup_teardown(answers_are_those_of_classify, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(many_threads_share_few_batches, fixture_begin, fixture_end),
+        cmocka_unit_test_setup_teardown(one_image_after_the_other, fixture_begin, fixture_end),
+    };
+    int failed = cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
+    return failed + cmocka_run_group_tests(on_nodes, fixture_setup_on_nodes, fixture_teardown);
 }

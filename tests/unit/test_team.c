@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "model/net/team.h"
+#include "tests/unit/numa_fixture.h"
 
 enum { THREADS = 4, ROUNDS = 200 };
 
@@ -34,7 +35,7 @@ static void barriers_publish(void **state)
     (void)state;
     for (unsigned threads = 1; threads <= THREADS; threads++) {
         struct team *team = NULL;
-        assert_int_equal(team_create(threads, &team, NULL), STATUS_OK);
+        assert_int_equal(team_create(threads, NULL, &team, NULL), STATUS_OK);
         assert_int_equal(team_size(team), threads);
         for (int again = 0; again < 3; again++) {
             struct job job = {0};
@@ -51,9 +52,34 @@ static void an_idle_team_ends(void **state)
 {
     (void)state;
     struct team *team = NULL;
-    assert_int_equal(team_create(THREADS, &team, NULL), STATUS_OK);
+    assert_int_equal(team_create(THREADS, NULL, &team, NULL), STATUS_OK);
     team_destroy(team);
     team_destroy(NULL);
+}
+
+static void note_node(void *user, struct team *team, unsigned member)
+{
+    (void)team;
+    int *nodes = user;
+    for (int node = 0; node < 2; node++)
+        if (numa_fixture_is_on((size_t)node))
+            nodes[member] = node;
+}
+
+/* Of two nodes of one CPU each: members 2 and 3 of four on the second. Who calls stays free. */
+static void a_team_is_spread_over_nodes(void **state)
+{
+    (void)state;
+    const struct numa_topology *numa = numa_fixture_topology();
+    if (!numa)
+        skip();
+    struct team *team = NULL;
+    int nodes[4] = {-1, -1, -1, -1};
+    assert_int_equal(team_create(4, numa, &team, NULL), STATUS_OK);
+    team_run(team, note_node, nodes);
+    team_destroy(team);
+    const int expected[4] = {-1, 0, 1, 1};
+    assert_memory_equal(nodes, expected, sizeof nodes);
 }
 
 int main(void)
@@ -61,6 +87,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(barriers_publish),
         cmocka_unit_test(an_idle_team_ends),
+        cmocka_unit_test(a_team_is_spread_over_nodes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
