@@ -4,26 +4,33 @@
 
 #define LOOK_BITS JPEG_HUFFMAN_LOOK_BITS
 
-/* An entry of a table's look: bits that are used up in 0..5, zero coefficients before the value in
- * 8..15, the value in 16..31; and where a second value lies within the look too, what it adds: its
- * zero coefficients in 32..39, a one in 40, the bits that it uses in 41..46, the value in 48..63.
- */
-#define ENTRY(used, run, value) ((uint64_t)(used) | (uint64_t)(run) << 8 | (uint64_t)(value) << 16)
-#define SECOND(used, run, value)                                                                   \
-    ((uint64_t)(used) | (uint64_t)(run) << 32 | (uint64_t)((run) != RUN_END) << 40 |               \
-     (uint64_t)(used) << 41 | (uint64_t)(value) << 48)
+/* An entry of a table's look: up to two values, each with the zero coefficients before it. Where
+ * there is no second, it is a zero on the next place, which changes nothing. Tables of twice the
+ * size, of longer entries or more of them, cost more by leaving the first cache than they gain. */
+enum {
+    USED = 0,          /* 6 bits, what a CPU shifts by: bits that are used up */
+    TWO = 6,           /* there is a second value */
+    OPEN = 7,          /* the entry has no room for its value; SECOND_RUN is the value's bits. Where
+                        * the code does not lie within the look either, nothing is used */
+    RUN = 8,           /* 4 bits: zero coefficients before the value */
+    END = 12,          /* the rest of the block is zero, behind a first value or none */
+    SECOND_RUN = 13,   /* 4 bits: between the values */
+    SECOND_VALUE = 17, /* 7 bits, signed: the first has three at least, a second's code two */
+    VALUE = 24         /* 8 bits, signed */
+};
 
-/* Runs that are none: the rest of the block is zero; the value does not lie within the look, and
- * the entry has the code's length and symbol, or a length of 0 where the code does not either. */
-enum { RUN_END = 128, RUN_OPEN = 255 };
+/* TWO adds one to the coefficient that a look ends at, END a whole block, in one step. */
+_Static_assert(1 << (END - TWO) == JPEG_HUFFMAN_BLOCK, "an end leads out of the block");
 
-/* So many looks lie within the bits of one refill, and any one value does. */
-enum { REFILL_BITS = 56, LOOKS_EACH = REFILL_BITS / LOOK_BITS };
+/* The bits of a refill are enough for a block's first look and these, or for any one value. */
+enum { REFILL_BITS = 56, LOOKS_EACH = REFILL_BITS / LOOK_BITS - 1 };
 
-static const uint8_t natural_order[JPEG_HUFFMAN_BLOCK] = {
-    0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48,
-    41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
-    30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
+/* Behind the last come those that a run could reach from there. */
+static const uint8_t natural_order[JPEG_HUFFMAN_BLOCK + 32] = {
+    0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48, 41, 34,
+    27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
+    58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63, 63, 63, 63, 63, 63, 63, 63, 63,
+    63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63, 63};
 
 /* The number that `size` bits behind a code stand for. */
 static int extended(unsigned bits, unsigned size)
@@ -31,56 +38,94 @@ static int extended(unsigned bits, unsigned size)
     return size > 0 && bits < 1u << (size - 1) ? (int)bits - (1 << size) + 1 : (int)bits;
 }
 
-static unsigned run_of(unsigned symbol)
+static bool is_end(unsigned symbol)
 {
-    return symbol == 0xF0 || (symbol & 15) > 0 ? symbol >> 4 : (unsigned)RUN_END;
+    return (symbol & 15) == 0 && symbol != 0xF0;
+}
+
+static uint32_t entry_of(unsigned used, unsigned symbol, int value)
+{
+    if (is_end(symbol))
+        return used << USED | 1u << END;
+    return used << USED | symbol >> 4 << RUN | (uint32_t)value << VALUE;
+}
+
+static uint32_t open_entry(unsigned length, unsigned symbol)
+{
+    unsigned size = symbol & 15;
+    if (is_end(symbol))
+        return entry_of(length, symbol, 0);
+    return (length + size) << USED | 1u << OPEN | symbol >> 4 << RUN | size << SECOND_RUN;
+}
+
+static inline unsigned used_in(uint32_t entry)
+{
+    return entry & 63;
+}
+
+static inline bool is_open(uint32_t entry)
+{
+    return (entry >> OPEN & 1) != 0;
+}
+
+static inline unsigned advance_in(uint32_t entry)
+{
+    return entry >> TWO & (1 | JPEG_HUFFMAN_BLOCK);
+}
+
+static inline unsigned run_in(uint32_t entry)
+{
+    return entry >> RUN & 15;
+}
+
+static inline unsigned second_run_in(uint32_t entry)
+{
+    return entry >> SECOND_RUN & 15;
+}
+
+static inline int8_t value_in(uint32_t entry)
+{
+    return (int8_t)(entry >> VALUE);
+}
+
+static inline int8_t second_value_in(uint32_t entry)
+{
+    return (int8_t)((int8_t)(entry >> (SECOND_VALUE - 1)) >> 1);
 }
 
 /* All entries of the look that begin with `code`. */
-static void fill_look(unsigned code, unsigned length, unsigned symbol, uint64_t *look)
+static void fill_look(unsigned code, unsigned length, unsigned symbol, uint32_t *look)
 {
+    enum { MAX_SIZE = 7 }; /* of a value that an entry has room for */
     unsigned size = symbol & 15, free_bits = LOOK_BITS - length;
-    uint64_t *at = look + ((size_t)code << free_bits);
-    if (size > free_bits) {
+    uint32_t *at = look + ((size_t)code << free_bits);
+    if (size > free_bits || size > MAX_SIZE) {
         for (unsigned i = 0; i < 1u << free_bits; i++)
-            at[i] = ENTRY(length, RUN_OPEN, symbol);
+            at[i] = open_entry(length, symbol);
         return;
     }
     for (unsigned value = 0; value < 1u << size; value++) {
-        uint64_t entry =
-            ENTRY(length + size, run_of(symbol), (uint16_t)(int16_t)extended(value, size));
+        uint32_t entry = entry_of(length + size, symbol, extended(value, size));
         for (unsigned i = 0; i < 1u << (free_bits - size); i++)
             *at++ = entry;
     }
 }
 
-static unsigned used_in(uint64_t entry)
-{
-    return entry & 63;
-}
-
-static unsigned run_in(uint64_t entry)
-{
-    return entry >> 8 & 255;
-}
-
-static int16_t value_in(uint64_t entry)
-{
-    return (int16_t)(entry >> 16);
-}
-
 /* Where both a value and the next lie within the look, one look finds both. */
-static void add_seconds(uint64_t *look)
+static void add_seconds(uint32_t *look)
 {
     const unsigned mask = (1u << LOOK_BITS) - 1;
-    uint64_t single[1 << LOOK_BITS];
+    uint32_t single[1 << LOOK_BITS];
     memcpy(single, look, sizeof single);
     for (unsigned i = 0; i <= mask; i++) {
-        uint64_t first = single[i], second = single[i << used_in(first) & mask];
-        unsigned used = used_in(first) + used_in(second);
-        if (run_in(first) >= RUN_END || run_in(second) == RUN_OPEN || used > LOOK_BITS)
+        uint32_t first = single[i], second = single[i << used_in(first) & mask];
+        int value = value_in(second);
+        if (is_open(first) || advance_in(first) > 0 || is_open(second) ||
+            used_in(first) + used_in(second) > LOOK_BITS || value < -64 || value > 63)
             continue;
-        look[i] = first + SECOND(used_in(second), run_in(second), (uint16_t)value_in(second));
+        uint32_t how = advance_in(second) > 0 ? 1u << END : 1u << TWO;
+        look[i] = first + (used_in(second) << USED | how | run_in(second) << SECOND_RUN |
+                           ((uint32_t)value & 127) << SECOND_VALUE);
     }
 }
 
@@ -89,7 +134,7 @@ bool jpeg_huffman_table_init(const uint8_t *counts, const uint8_t *symbols, bool
 {
     memcpy(table->symbols, symbols, sizeof table->symbols);
     for (unsigned i = 0; i < 1u << LOOK_BITS; i++)
-        table->look[i] = ENTRY(0, RUN_OPEN, 0);
+        table->look[i] = 1u << OPEN;
     unsigned code = 0, place = 0;
     for (unsigned length = 1; length <= 16; length++, code <<= 1) {
         if (place + counts[length] > 256 || code + counts[length] > 1u << length)
@@ -118,53 +163,36 @@ void jpeg_huffman_init(struct span scan, unsigned restart_interval, struct jpeg_
     memset(huffman->dc_values, 0, sizeof huffman->dc_values);
 }
 
-static bool has_byte_ff(uint64_t bytes)
-{
-    return (bytes & ~(bytes + 0x0101010101010101u) & 0x8080808080808080u) != 0;
-}
-
-/* The scan's next byte to the piece. False where it ends without a marker. */
-static bool copy_byte(struct jpeg_huffman_input *input)
-{
-    const uint8_t *from = input->rest.data;
-    size_t taken = input->rest.size > 0 && from[0] == 0xFF ? 2 : 1;
-    if (input->rest.size < taken)
-        return false;
-    input->is_at_marker = taken == 2 && from[1] != 0;
-    if (input->is_at_marker)
-        return true;
-    input->piece[input->end++] = from[0];
-    input->rest = (struct span){from + taken, input->rest.size - taken};
-    return true;
-}
-
 /* Moves the piece on. Behind a marker follow zeros, to be read ahead but not used. The end of the
  * file is for libjpeg to judge, which reads ahead too. */
-static __attribute__((noinline)) bool move_piece(struct jpeg_huffman_input *input)
+static bool move_piece(struct jpeg_huffman_input *input)
 {
     input->end -= input->next;
     memmove(input->piece, input->piece + input->next, input->end);
     input->next = 0;
-    while (input->end + sizeof(uint64_t) <= JPEG_HUFFMAN_PIECE_BYTES && !input->is_at_marker) {
-        uint64_t bytes = UINT64_MAX;
-        if (input->rest.size >= sizeof bytes)
-            memcpy(&bytes, input->rest.data, sizeof bytes);
-        if (has_byte_ff(bytes)) {
-            if (!copy_byte(input))
-                return false;
-            continue;
-        }
-        memcpy(input->piece + input->end, &bytes, sizeof bytes);
-        input->end += sizeof bytes;
-        input->rest =
-            (struct span){input->rest.data + sizeof bytes, input->rest.size - sizeof bytes};
+    while (input->end < JPEG_HUFFMAN_PIECE_BYTES && !input->is_at_marker) {
+        const uint8_t *from = input->rest.data;
+        size_t room = JPEG_HUFFMAN_PIECE_BYTES - input->end, left = input->rest.size;
+        size_t most = left < room ? left : room;
+        const uint8_t *stuffed = most > 0 ? memchr(from, 0xFF, most) : NULL;
+        size_t count = stuffed ? (size_t)(stuffed - from) : most, taken = count;
+        if (most == 0 || (stuffed && left - count < 2))
+            return false;
+        if (stuffed && from[count + 1] == 0) {
+            count++;
+            taken += 2;
+        } else if (stuffed)
+            input->is_at_marker = true;
+        memcpy(input->piece + input->end, from, count);
+        input->end += count;
+        input->rest = (struct span){from + taken, left - taken};
     }
     memset(input->piece + input->end, 0, sizeof input->piece - input->end);
     return true;
 }
 
 /* That a block can be read without a look at where the piece ends. */
-static inline bool has_block(struct jpeg_huffman_input *input)
+static bool fill_piece(struct jpeg_huffman_input *input)
 {
     return input->end >= input->next + JPEG_HUFFMAN_MARGIN_BYTES || input->is_at_marker ||
            move_piece(input);
@@ -174,7 +202,7 @@ static inline bool has_block(struct jpeg_huffman_input *input)
 struct bits {
     const uint8_t *next;
     uint64_t bits;
-    unsigned count;
+    uint64_t count; /* its lowest six bits */
 };
 
 /* To at least REFILL_BITS. The last byte may go in in part; it is read again, to the same place. */
@@ -185,110 +213,128 @@ static inline void refill(struct bits *bits)
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     bytes = __builtin_bswap64(bytes);
 #endif
-    bits->bits |= bytes >> bits->count;
-    bits->next += (63 - bits->count) >> 3;
+    bits->bits |= bytes >> (bits->count & 63);
+    bits->next += ~bits->count >> 3 & 7;
     bits->count |= REFILL_BITS;
 }
 
-/* What an entry says is used: its lowest six bits alone are what a CPU shifts by, so that nothing
- * else stands between one look and the next. */
-static inline void use(struct bits *bits, uint64_t entry)
+/* What an entry says is used: its lowest six bits alone count, so that nothing else stands between
+ * one look and the next. */
+static inline void use(struct bits *bits, uint32_t entry)
 {
     bits->bits <<= entry & 63;
-    bits->count -= entry & 63;
+    bits->count -= entry;
 }
 
-static inline uint64_t look(const struct jpeg_huffman_table *table, uint64_t bits)
+static inline uint32_t look(const struct jpeg_huffman_table *table, const struct bits *bits)
 {
-    return table->look[bits >> (64 - LOOK_BITS)];
+    return table->look[bits->bits >> (64 - LOOK_BITS)];
 }
 
-/* The entry for what the look has no room for. Nothing is used where the bits are no code. */
-static __attribute__((noinline)) uint64_t read_open(const struct jpeg_huffman_table *table,
-                                                    uint64_t bits)
+/* An entry that is open or an end, for the code that the bits begin with, which has at least
+ * `length` of them; 0 where they are no code. */
+static __attribute__((noinline)) uint32_t find_code(const struct jpeg_huffman_table *table,
+                                                    unsigned length, uint64_t bits)
 {
-    uint64_t entry = look(table, bits);
-    unsigned length = used_in(entry), symbol = (unsigned)value_in(entry);
-    if (length == 0) {
-        unsigned peek = (unsigned)(bits >> 48);
-        length = LOOK_BITS + 1;
-        while (length <= 16 && peek >= table->limits[length])
-            length++;
-        if (length > 16)
-            return 0;
-        symbol = table->symbols[(int32_t)(peek >> (16 - length)) + table->offsets[length]];
-    }
-    unsigned size = symbol & 15;
-    unsigned extra = size > 0 ? (unsigned)(bits << length >> (64 - size)) : 0;
-    return ENTRY(length + size, run_of(symbol), (uint16_t)(int16_t)extended(extra, size));
+    unsigned peek = (unsigned)(bits >> 48);
+    while (length <= 16 && peek >= table->limits[length])
+        length++;
+    if (length > 16)
+        return 0;
+    return open_entry(length,
+                      table->symbols[(int32_t)(peek >> (16 - length)) + table->offsets[length]]);
 }
 
-static inline uint64_t peek(const struct bits *bits, const struct jpeg_huffman_table *table)
+/* The value of an open entry, at the end of the bits that it uses. */
+static inline int open_value(uint32_t entry, uint64_t bits)
 {
-    uint64_t entry = look(table, bits->bits);
-    return run_in(entry) == RUN_OPEN ? read_open(table, bits->bits) : entry;
+    unsigned size = second_run_in(entry);
+    return extended((unsigned)(bits >> (64 - used_in(entry))) & ((1u << size) - 1), size);
 }
 
-/* Writes what an entry holds from coefficient `k` on, uses it and counts on: to 64 or RUN_END and
- * more at the block's end; something else above 63 where it does not end well. Where there is no
- * second value, the next coefficient becomes the zero that it is. */
-static inline unsigned put(struct bits *bits, uint64_t entry, unsigned k, int16_t *block)
+enum { WELL = JPEG_HUFFMAN_BLOCK, NOT_WELL };
+
+/* Reads the value at coefficient `k` for which a look has no room. `entry` is what the look found,
+ * not yet used. Returns the next coefficient; 64 where the block has ended well, more where it has
+ * not. */
+static inline unsigned read_open(struct bits *bits, const struct jpeg_huffman_table *table,
+                                 uint32_t entry, unsigned k, int16_t *block)
 {
-    int16_t nowhere = 0;
-    k += run_in(entry);
-    if (k >= JPEG_HUFFMAN_BLOCK - 1) {
-        /* The last coefficient; a second value is the next block's. */
-        use(bits, used_in(entry) - (k < RUN_END ? (unsigned)(entry >> 41 & 63) : 0));
-        block[JPEG_HUFFMAN_BLOCK - 1] = value_in(entry);
+    refill(bits);
+    if (used_in(entry) == 0)
+        entry = find_code(table, 1, bits->bits);
+    if (is_open(entry)) {
+        k += run_in(entry);
+        block[natural_order[k]] = (int16_t)open_value(entry, bits->bits);
+        use(bits, entry);
         return k + 1;
     }
     use(bits, entry);
-    block[natural_order[k]] = value_in(entry);
-    k += 1 + (unsigned)(entry >> 32 & 255);
-    int16_t *second = k < JPEG_HUFFMAN_BLOCK ? &block[natural_order[k]] : &nowhere;
-    *second = (int16_t)(entry >> 48);
-    return k + (unsigned)(entry >> 40 & 1);
+    return entry > 0 ? WELL : NOT_WELL;
 }
 
-/* The 63 coefficients behind the first. */
+/* The 63 coefficients behind the first; there are bits enough for the first looks. Both values of a
+ * look are written before it is known where the block ends: until then the last coefficient, where
+ * natural_order puts all that is behind, is zero, and a block that goes on behind it is none. */
 static inline bool read_rest(struct bits *bits, const struct jpeg_huffman_table *table,
                              int16_t *block)
 {
-    unsigned k = 1;
-    while (k < JPEG_HUFFMAN_BLOCK) {
-        refill(bits);
-        uint64_t entry = peek(bits, table);
-        unsigned used = used_in(entry), looks = used > LOOK_BITS ? 1 : LOOKS_EACH;
-        if (used == 0)
-            return false;
-        k = put(bits, entry, k, block);
-        for (unsigned i = 1; i < looks && k < JPEG_HUFFMAN_BLOCK; i++) {
-            entry = look(table, bits->bits);
-            if (run_in(entry) == RUN_OPEN)
+    for (unsigned k = 1;; refill(bits)) {
+/* Unrolled it takes 3 % longer. */
+#pragma GCC unroll 1
+        for (unsigned i = 0; i < LOOKS_EACH; i++) {
+            uint32_t entry = look(table, bits);
+            unsigned first = k + run_in(entry), second = first + 1 + second_run_in(entry);
+            unsigned next = second + advance_in(entry);
+            block[natural_order[second]] = second_value_in(entry);
+            block[natural_order[first]] = value_in(entry);
+            if (is_open(entry)) {
+                k = read_open(bits, table, entry, k, block);
+                if (k >= JPEG_HUFFMAN_BLOCK)
+                    return k == WELL;
                 break;
-            k = put(bits, entry, k, block);
+            }
+            if (next >= JPEG_HUFFMAN_BLOCK) {
+                /* Behind the last coefficient a second value is the next block's. */
+                if (first == JPEG_HUFFMAN_BLOCK - 1)
+                    return read_open(bits, table, 0, k, block) == WELL;
+                use(bits, entry);
+                return first < JPEG_HUFFMAN_BLOCK && (next == WELL || (entry >> END & 1) != 0);
+            }
+            use(bits, entry);
+            k = next;
         }
     }
-    return k == JPEG_HUFFMAN_BLOCK || k > RUN_END;
 }
 
 static inline bool read_first(struct bits *bits, const struct jpeg_huffman_table *table,
                               int *dc_value, int16_t *block)
 {
     refill(bits);
-    uint64_t entry = peek(bits, table);
+    uint32_t entry = look(table, bits);
+    bool was_open = is_open(entry);
+    int value = value_in(entry);
+    if (was_open) {
+        if (used_in(entry) == 0)
+            entry = find_code(table, LOOK_BITS + 1, bits->bits);
+        if (entry == 0)
+            return false;
+        value = open_value(entry, bits->bits);
+    }
     use(bits, entry);
-    *dc_value += value_in(entry);
+    if (was_open)
+        refill(bits);
+    *dc_value += value;
     block[0] = (int16_t)*dc_value;
     /* A sum that does not fit is no picture. */
-    return used_in(entry) > 0 && *dc_value == block[0];
+    return *dc_value == block[0];
 }
 
 /* Nothing but padding may stand before the marker. */
 static bool restart(struct jpeg_huffman *huffman)
 {
     struct jpeg_huffman_input *input = &huffman->input;
-    if (!has_block(input) || 8 * (input->end - input->next) + input->count > 7 ||
+    if (!fill_piece(input) || 8 * (input->end - input->next) + input->count > 7 ||
         !span_has(input->rest, 1, (const uint8_t[]){(uint8_t)(0xD0 + huffman->next_restart)}, 1))
         return false;
     struct span rest = {input->rest.data + 2, input->rest.size - 2};
@@ -298,25 +344,44 @@ static bool restart(struct jpeg_huffman *huffman)
     return true;
 }
 
+/* Takes the loops' part out of the input, or puts it back. */
+static inline struct bits bits_of(const struct jpeg_huffman_input *input)
+{
+    return (struct bits){input->piece + input->next, input->bits, input->count};
+}
+
+static inline void put_back(struct bits bits, struct jpeg_huffman_input *input)
+{
+    input->next = (size_t)(bits.next - input->piece);
+    input->bits = bits.bits;
+    input->count = bits.count & 63;
+}
+
+/* That no more was used than is there. */
+static bool is_inside(const struct jpeg_huffman_input *input)
+{
+    return 8 * input->next <= 8 * input->end + input->count;
+}
+
 bool jpeg_huffman_read(struct jpeg_huffman *huffman, int16_t *const *blocks)
 {
     struct jpeg_huffman_input *input = &huffman->input;
     if (huffman->restart_interval > 0 && huffman->until_restart == 0 && !restart(huffman))
         return false;
+    struct bits bits = bits_of(input);
     for (unsigned i = 0; i < huffman->block_count; i++) {
-        if (!has_block(input))
-            return false;
-        struct bits bits = {input->piece + input->next, input->bits, input->count};
+        if ((size_t)(bits.next - input->piece) + JPEG_HUFFMAN_MARGIN_BYTES > input->end) {
+            put_back(bits, input);
+            if (!is_inside(input) || !fill_piece(input))
+                return false;
+            bits = bits_of(input);
+        }
         if (!read_first(&bits, huffman->blocks[i].dc,
                         &huffman->dc_values[huffman->blocks[i].component], blocks[i]) ||
             !read_rest(&bits, huffman->blocks[i].ac, blocks[i]))
             return false;
-        input->next = (size_t)(bits.next - input->piece);
-        input->bits = bits.bits;
-        input->count = bits.count;
-        if (8 * input->next > 8 * input->end + input->count)
-            return false;
     }
+    put_back(bits, input);
     huffman->until_restart--;
-    return true;
+    return is_inside(input);
 }

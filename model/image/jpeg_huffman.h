@@ -18,7 +18,7 @@ enum {
 };
 
 struct jpeg_huffman_table {
-    uint64_t look[1 << JPEG_HUFFMAN_LOOK_BITS];
+    uint32_t look[1 << JPEG_HUFFMAN_LOOK_BITS];
     uint32_t limits[17]; /* by length: the first 16 bits that are no code of this length */
     int32_t offsets[17]; /* by length: from a code to its symbol's place */
     uint8_t symbols[256];

@@ -232,6 +232,31 @@ static void codes_of_every_length_with_every_size(void **state)
     free(stream.bytes);
 }
 
+/* More than the entry of a look may have room for, alone and behind another value. */
+static void large_values_have_short_codes(void **state)
+{
+    (void)state;
+    static const uint8_t symbols[16] = {0x07, 0x01, 0x08, 0x09, 0x00, 0x06, 0x0A, 0x02,
+                                        0x03, 0x04, 0x05, 0x0B, 0x0C, 0x0D, 0x0E, 0x0F};
+    static struct code_book dc, ac;
+    struct stream stream = {0};
+    book_init_stairs(&dc, first_symbols, true);
+    book_init_stairs(&ac, symbols, false);
+    for (int value = -1023; value < 1024; value++) {
+        if (value == 0)
+            continue;
+        int16_t blocks[1][64] = {0};
+        blocks[0][zigzag(2)] = blocks[0][zigzag(4)] = (int16_t)value;
+        blocks[0][zigzag(1)] = blocks[0][zigzag(3)] = value % 2 ? 1 : -1;
+        int last = 0;
+        stream_begin(&stream);
+        put_block(&stream, &dc, &ac, &last, blocks[0]);
+        put_marker(&stream, MARKER_END);
+        assert_int_equal(read_blocks(span_of(&stream), 0, &dc, &ac, blocks, 1), 1);
+    }
+    free(stream.bytes);
+}
+
 static void fill_blocks(int16_t (*blocks)[64], size_t count)
 {
     memset(blocks, 0, count * sizeof *blocks);
@@ -330,6 +355,39 @@ static void a_marker_too_early_is_refused(void **state)
     free(stream.bytes);
 }
 
+/* Blocks of 1009 bits, all zero, in MCUs of ten, which are longer than the margin behind a piece.
+ * Whatever lies behind it would be read on as blocks as long, to where a sanitizer sees it. */
+static void an_mcu_does_not_read_far_behind_a_marker(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 10, MCU_BITS = BLOCKS * 1009 };
+    static const uint8_t no_difference[16] = {0};
+    static struct code_book dc, ac;
+    uint8_t large[16];
+    memset(large, 0x0F, sizeof large);
+    book_init_stairs(&dc, no_difference, true);
+    book_init_stairs(&ac, large, false);
+    int16_t blocks[BLOCKS][64], *pointers[BLOCKS];
+    for (size_t size = JPEG_HUFFMAN_PIECE_BYTES - 8; size <= JPEG_HUFFMAN_PIECE_BYTES; size++) {
+        struct jpeg_huffman *huffman = malloc(sizeof *huffman);
+        uint8_t *scan = calloc(size + 2, 1);
+        assert_true(huffman && scan);
+        memcpy(scan + size, (const uint8_t[]){0xFF, MARKER_END}, 2);
+        reader_init(huffman, (struct span){scan, size + 2}, 0, &dc, &ac);
+        for (unsigned i = 0; i < BLOCKS; i++) {
+            huffman->blocks[i] = huffman->blocks[0];
+            pointers[i] = blocks[i];
+        }
+        huffman->block_count = BLOCKS;
+        size_t done = 0;
+        while (jpeg_huffman_read(huffman, pointers))
+            done++;
+        assert_int_equal(done, 8 * size / MCU_BITS);
+        free(scan);
+        free(huffman);
+    }
+}
+
 static void what_is_no_code_is_refused(void **state)
 {
     (void)state;
@@ -373,7 +431,7 @@ static size_t read_runs(const struct code_book *dc, const struct code_book *ac, 
         put_value(&stream, ac, run, 1);
     if (has_value && k < 64)
         blocks[0][zigzag(k)] = 1;
-    if (k + has_value < 64)
+    if (k + has_value != 64)
         put_symbol(&stream, ac, END_OF_BLOCK);
     put_marker(&stream, MARKER_END);
     size_t done = read_blocks(span_of(&stream), 0, dc, ac, blocks, 1);
@@ -397,6 +455,19 @@ static void runs_end_with_the_block(void **state)
                 assert_int_equal(read_runs(&dc, &ac, sixteens, 0, false, first), sixteens < 4);
         }
     }
+}
+
+/* A value behind the block, and an end within the same look. */
+static void an_end_behind_the_block_is_refused(void **state)
+{
+    (void)state;
+    static const uint8_t symbols[16] = {0xE1, 0x00, 0xF0, 0x01, 0x02, 0x03, 0x04, 0x05,
+                                        0x06, 0x07, 0x08, 0x09, 0x0A, 0x0B, 0x0C, 0x0D};
+    static struct code_book dc, ac;
+    book_init_stairs(&dc, first_symbols, true);
+    book_init_stairs(&ac, symbols, false);
+    assert_int_equal(read_runs(&dc, &ac, 3, 14, true, false), 1);
+    assert_int_equal(read_runs(&dc, &ac, 3, 14, true, true), 0);
 }
 
 /* Sixteen zeros may be the block's last; there is no end of block then. */
@@ -502,6 +573,9 @@ int main(void)
         cmocka_unit_test(a_marker_too_early_is_refused),
         cmocka_unit_test(what_is_no_code_is_refused),
         cmocka_unit_test(runs_end_with_the_block),
+        cmocka_unit_test(an_end_behind_the_block_is_refused),
+        cmocka_unit_test(large_values_have_short_codes),
+        cmocka_unit_test(an_mcu_does_not_read_far_behind_a_marker),
         cmocka_unit_test(zeros_may_be_the_last),
         cmocka_unit_test(a_first_value_has_to_fit),
         cmocka_unit_test(a_restart_is_where_and_what_it_should_be),
