@@ -33,7 +33,7 @@ enum { NARROW_GROUP = 8 };
 
 static bool is_wide_enough(const struct step *step)
 {
-    return step->groups == 1 || step->output->channels / step->groups > NARROW_GROUP;
+    return step->groups <= 1 || step->output->channels / step->groups > NARROW_GROUP;
 }
 
 DIRECT_CONV_KERNEL(conv_f32_6x64_avx512, direct_conv, direct, is_wide_enough(step));
