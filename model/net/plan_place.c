@@ -30,19 +30,27 @@ static size_t last_use(const struct plan *plan, const struct tensor *tensor)
     return step;
 }
 
+/* Rows of a GEMM: each tensor has its own distance from image to image. */
+static bool is_matrix(const struct plan *plan)
+{
+    return plan->set->layout.image_pixel_multiple != 1;
+}
+
 /* The level whose passes the tensor must last for. */
 static size_t level_of(const struct plan *plan, const struct tensor *tensor)
 {
     size_t use = last_use(plan, tensor);
-    bool is_matrix = plan->set->layout.image_pixel_multiple != 1;
-    return use == SIZE_MAX || is_matrix ? PLAN_WHOLE_BATCH : plan_levels_of(plan, use);
+    return use == SIZE_MAX || is_matrix(plan) ? PLAN_WHOLE_BATCH : plan_levels_of(plan, use);
 }
 
 /* Whether `tensor` may live in the buffer: a halo must stay zero, so what has one shares with its
- * like alone. */
+ * like alone. What is kept of a matrix's images lies elsewhere than what later passes write for
+ * theirs only in a buffer of its own. */
 static bool fits(const struct places *places, uint32_t buffer, const struct tensor *tensor)
 {
     const struct tensor *tenant = places->first_tenant[buffer];
+    if (is_kept(places->plan, tensor) && is_matrix(places->plan))
+        return false;
     if (places->plan->buffers[buffer].level != level_of(places->plan, tensor))
         return false;
     return (tenant->halo_px == 0 && tensor->halo_px == 0) || tensor_has_geometry_of(tenant, tensor);
@@ -80,7 +88,7 @@ static void spread_images(struct plan *plan)
 {
     for (size_t i = 0; i < plan->step_count; i++) {
         struct tensor *output = output_of(plan, i);
-        if (plan->set->layout.image_pixel_multiple == 1)
+        if (!is_matrix(plan))
             output->image_stride =
                 plan->buffers[output->buffer].image_bytes / tensor_element_bytes(output->type);
     }

@@ -26,10 +26,10 @@ static const struct engine_options options = {.input_px = PX,
                                               .std = {0.229f, 0.224f, 0.225f},
                                               .kernels = "auto"};
 
-static struct engine *make_engine(struct engine_options with)
+static struct engine *make_engine_of(uint32_t classes, struct engine_options with)
 {
     struct weights_random_spec spec = {
-        .blocks = {1, 1, 1, 1}, .groups = 1, .width_per_group = 64, .classes = CLASSES, .seed = 3};
+        .blocks = {1, 1, 1, 1}, .groups = 1, .width_per_group = 64, .classes = classes, .seed = 3};
     struct weights *weights = NULL;
     struct graph *graph = NULL;
     struct engine *engine = NULL;
@@ -39,6 +39,11 @@ static struct engine *make_engine(struct engine_options with)
     graph_destroy(graph);
     weights_destroy(weights);
     return engine;
+}
+
+static struct engine *make_engine(struct engine_options with)
+{
+    return make_engine_of(CLASSES, with);
 }
 
 static int setup(void **state)
@@ -174,6 +179,31 @@ static void nested_levels_run_every_step_for_every_image(void **state)
     }
 }
 
+/* Logits that are larger than most tensors, of a set whose images lie at distances of their own:
+ * no pass writes over what an earlier one gave. */
+static void passes_keep_what_earlier_ones_gave(void **state)
+{
+    enum { MANY_CLASSES = 20000 };
+    struct fixture *fixture = *state;
+    struct engine_options with = options;
+    const struct kernel_set *set;
+    with.kernels = "blas";
+    if (kernels_choose(with.kernels, &set, NULL) != STATUS_OK)
+        skip();
+    static float logits[2][BATCH][MANY_CLASSES];
+    for (uint32_t pass = 0; pass < 2; pass++) {
+        struct engine_scratch *scratch = NULL;
+        with.images_per_pass = pass;
+        struct engine *engine = make_engine_of(MANY_CLASSES, with);
+        assert_int_equal(engine_scratch_create(engine, BATCH, 1, &scratch, NULL), STATUS_OK);
+        engine_run(engine, scratch, BATCH, fixture->slots,
+                   &(struct engine_outputs){.logits = logits[pass][0]});
+        engine_scratch_destroy(scratch);
+        engine_destroy(engine);
+    }
+    assert_memory_equal(logits[0], logits[1], sizeof logits[0]);
+}
+
 static void unknown_kernels_are_refused(void **state)
 {
     (void)state;
@@ -213,6 +243,7 @@ int main(void)
         cmocka_unit_test(outputs_belong_together),
         cmocka_unit_test(the_observer_sees_every_step),
         cmocka_unit_test(nested_levels_run_every_step_for_every_image),
+        cmocka_unit_test(passes_keep_what_earlier_ones_gave),
         cmocka_unit_test(unknown_kernels_are_refused),
         cmocka_unit_test(an_input_that_is_too_small_is_refused),
     };
