@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "model/kernels/direct_conv_copy.h"
 #include "model/kernels/direct_conv_pack.h"
 #include "model/kernels/requantize.h"
 
@@ -10,6 +11,7 @@ enum {
     STRIP_BYTES = 256 << 10, /* of input that a strip's pixels read: half of a small L2 */
     LEAST_STRIP = 48,        /* pixels; a panel's weights are read once a strip */
     LEAST_UNITS = 16,        /* a pass, where strips and panels allow */
+    LINE_BYTES = 64,
 };
 
 static size_t taps_of(const struct step *step)
@@ -21,12 +23,6 @@ static struct direct_conv_layout layout_of(const struct direct_conv *conv, const
 {
     struct direct_conv_layout layout = direct_conv_pack_layout(conv, step, taps_of(step), 0);
     return direct_conv_pack_layout(conv, step, taps_of(step), layout.group_in);
-}
-
-/* u8 levels, which bfloat16 holds exactly, are copied as such to the scratch, tap by tap. */
-static bool is_converted(const struct direct_conv *conv, const struct step *step)
-{
-    return conv->arithmetic == STEP_BF16 && step->input->type == TENSOR_U8;
 }
 
 static size_t padded_channels(const struct direct_conv *conv, const struct tensor *tensor)
@@ -50,8 +46,8 @@ static bool is_readable(const struct direct_conv *conv, const struct tensor *ten
 
 static bool are_inputs_readable(const struct direct_conv *conv, const struct step *step)
 {
-    if (is_converted(conv, step))
-        return !step->projection || step->projection->type == TENSOR_U8;
+    if (direct_conv_copy_is_needed(conv, step))
+        return direct_conv_copy_supports(conv, step);
     return is_readable(conv, step->input) &&
            (!step->projection || is_readable(conv, step->projection));
 }
@@ -146,10 +142,8 @@ static struct cut cut_of(const struct direct_conv *conv, const struct direct_con
 {
     struct cut cut = {.pixels = images * step->output->height_px * step->output->width_px};
     size_t tile = conv->tile_px;
-    size_t pixel_bytes = layout->panel_steps * DIRECT_CONV_STEP_BYTES;
-    /* Neighbours share most taps of a larger kernel, unless each has its own copy. */
-    if (!is_converted(conv, step))
-        pixel_bytes = pixel_bytes / step->kernel_px + 1;
+    /* Neighbours share most taps of a larger kernel. */
+    size_t pixel_bytes = layout->panel_steps * DIRECT_CONV_STEP_BYTES / step->kernel_px + 1;
     size_t longest = clamp(STRIP_BYTES / pixel_bytes, LEAST_STRIP, DIRECT_CONV_MAX_STRIP);
     cut.strips = (cut.pixels + longest - 1) / longest;
     size_t tiles = (cut.pixels + tile - 1) / tile;
@@ -171,7 +165,7 @@ size_t direct_conv_units(const struct direct_conv *conv, const struct step *step
 }
 
 /* A thread's own: the pointers of a strip, then a pixel to be read and written for those behind its
- * end, then the strip's converted pixels. */
+ * end, then copies of what the strip reads. */
 struct strip {
     const uint8_t *input[DIRECT_CONV_MAX_STRIP + DIRECT_CONV_MAX_TILE];
     const uint8_t *projection[DIRECT_CONV_MAX_STRIP + DIRECT_CONV_MAX_TILE];
@@ -185,50 +179,19 @@ static size_t spare_bytes(const struct step *step)
     return (step->output->channels + DIRECT_CONV_MAX_PANEL) * sizeof(float);
 }
 
-/* Of one pixel: all taps, then the projection's. */
-static size_t converted_bytes(const struct direct_conv *conv, const struct step *step)
+/* Where copies begin: a cache line, as the scratch does. */
+static size_t copies_at(const struct step *step)
 {
-    size_t elements = taps_of(step) * padded_channels(conv, step->input);
-    if (step->projection)
-        elements += padded_channels(conv, step->projection);
-    return elements * sizeof(uint16_t);
+    size_t before = sizeof(struct strip) + spare_bytes(step);
+    return (before + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
 }
 
 size_t direct_conv_scratch_bytes(const struct direct_conv *conv, const struct step *step)
 {
-    size_t converted =
-        is_converted(conv, step) ? DIRECT_CONV_MAX_STRIP * converted_bytes(conv, step) : 0;
-    return sizeof(struct strip) + spare_bytes(step) + converted;
-}
-
-/* u8 levels as bfloat16, the last of an odd number followed by a zero. */
-static void convert(const uint8_t *levels, size_t count, size_t padded, uint16_t *to)
-{
-    for (size_t i = 0; i < count; i++)
-        to[i] = bfloat16_of_f32((float)levels[i]);
-    for (size_t i = count; i < padded; i++)
-        to[i] = 0;
-}
-
-/* Copies what the strip's first `count` pixels read, and lets their pointers point there. */
-static void convert_strip(const struct direct_conv *conv, const struct step *step, size_t count,
-                          struct strip *strip)
-{
-    const struct tensor *input = step->input;
-    size_t padded = padded_channels(conv, input), pixel_elements = converted_bytes(conv, step) / 2;
-    uint16_t *to = (uint16_t *)(void *)(strip->spare + spare_bytes(step));
-    for (size_t i = 0; i < count; i++, to += pixel_elements) {
-        uint16_t *tap = to;
-        for (size_t ky = 0; ky < step->kernel_px; ky++)
-            for (size_t kx = 0; kx < step->kernel_px; kx++, tap += padded)
-                convert(strip->input[i] + ky * input->row_stride + kx * input->pixel_stride,
-                        input->channels, padded, tap);
-        if (step->projection)
-            convert(strip->projection[i], step->projection->channels,
-                    padded_channels(conv, step->projection), tap);
-        strip->input[i] = (const uint8_t *)to;
-        strip->projection[i] = (const uint8_t *)tap;
-    }
+    if (!direct_conv_copy_is_needed(conv, step))
+        return sizeof(struct strip) + spare_bytes(step);
+    struct direct_conv_copy copy = direct_conv_copy_layout(conv, step, DIRECT_CONV_MAX_STRIP);
+    return copies_at(step) + direct_conv_copy_bytes(&copy, step, DIRECT_CONV_MAX_STRIP);
 }
 
 /* Pointers of the output pixels [first, first + count) of one output row, to index `at` on. */
@@ -274,16 +237,20 @@ static void fill_strip(const struct direct_conv *conv, const struct step_run *ru
                        size_t count, struct strip *strip)
 {
     const struct tensor *output = run->step->output;
-    size_t width = output->width_px, image_px = width * output->height_px, at = 0;
+    size_t width = output->width_px, image_px = width * output->height_px, at = 0, used = 0;
+    bool is_copied = direct_conv_copy_is_needed(conv, run->step);
+    struct direct_conv_copy copy = direct_conv_copy_layout(conv, run->step, DIRECT_CONV_MAX_STRIP);
     while (at < count) {
         size_t pixel = first + at, within = pixel % image_px, x = within % width;
         size_t row = count - at < width - x ? count - at : width - x;
         fill_row(run, run->first_image + pixel / image_px, (uint32_t)(within / width), (uint32_t)x,
                  row, strip, at);
+        if (is_copied)
+            used = direct_conv_copy_run(conv, &copy, run->step,
+                                        (uint8_t *)strip + copies_at(run->step), at, used, row,
+                                        strip->input, strip->projection);
         at += row;
     }
-    if (is_converted(conv, run->step))
-        convert_strip(conv, run->step, count, strip);
     for (; at % conv->tile_px != 0; at++) {
         strip->input[at] = strip->input[count - 1];
         strip->projection[at] = strip->projection[count - 1];
@@ -297,13 +264,16 @@ static size_t fill_segments(const struct direct_conv *conv, const struct step *s
 {
     const struct tensor *input = step->input;
     size_t count = 0, bytes = tensor_element_bytes(input->type);
+    size_t row = input->row_stride * bytes, pixel = input->pixel_stride * bytes;
+    if (direct_conv_copy_is_needed(conv, step)) {
+        struct direct_conv_copy copy = direct_conv_copy_layout(conv, step, DIRECT_CONV_MAX_STRIP);
+        row = copy.plane_bytes;
+        pixel = copy.pixel_bytes;
+    }
     for (size_t ky = 0; ky < step->kernel_px; ky++)
         for (size_t kx = 0; kx < step->kernel_px; kx++) {
-            size_t offset = (ky * input->row_stride + kx * input->pixel_stride) * bytes;
-            if (is_converted(conv, step))
-                offset = count * padded_channels(conv, input) * sizeof(uint16_t);
             ret_segments[count++] = (struct direct_conv_segment){
-                .steps = (uint32_t)layout->tap_steps, .offset_bytes = offset};
+                .steps = (uint32_t)layout->tap_steps, .offset_bytes = ky * row + kx * pixel};
         }
     if (step->projection)
         ret_segments[count++] =

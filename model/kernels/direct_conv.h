@@ -53,6 +53,9 @@ struct direct_conv_panel {
 /* An instruction set's way with one arithmetic. */
 struct direct_conv {
     enum step_arithmetic arithmetic;
+    /* K steps hold elements of twice the size, for an instruction set that multiplies no others:
+     * STEP_BF16 one float32, STEP_INT8 two s16 (activations: 0..255). */
+    bool is_widened;
     uint32_t tile_px; /* <= DIRECT_CONV_MAX_TILE */
     /* By panel width, ascending; ends with a width of 0. Wider steps take several of the last. */
     struct {
@@ -62,10 +65,10 @@ struct direct_conv {
 };
 
 /* The functions of struct kernel, for STEP_CONV and STEP_LINEAR (whose images are pixels). Input:
- * with a halo as wide as the padding, of the arithmetic's type (STEP_BF16: or u8, which is copied
- * to the scratch first). Output and residual, where there is one: STEP_FLOAT32 float32 both;
- * STEP_INT8 u8 or float32, residual u8; STEP_BF16 the same type both, or float32 with a residual of
- * another.
+ * with a halo as wide as the padding, of the arithmetic's type (STEP_BF16: or u8). What is not of
+ * the K steps' type is copied to the scratch first. Output and residual, where there is one:
+ * STEP_FLOAT32 float32 both; STEP_INT8 u8 or float32, residual u8; STEP_BF16 the same type both, or
+ * float32 with a residual of another.
  */
 bool direct_conv_supports(const struct direct_conv *conv, const struct step *step);
 size_t direct_conv_packed_bytes(const struct direct_conv *conv, const struct step *step);

@@ -90,11 +90,9 @@ size_t direct_conv_input_units(const struct direct_conv *conv, const struct step
     return images * step->output->height_px;
 }
 
-static enum tensor_type element_type(const struct direct_conv *conv)
+static size_t element_bytes(const struct direct_conv *conv)
 {
-    return conv->arithmetic == STEP_INT8   ? TENSOR_U8
-           : conv->arithmetic == STEP_BF16 ? TENSOR_BF16
-                                           : TENSOR_F32;
+    return DIRECT_CONV_STEP_BYTES / direct_conv_pack_elements(conv);
 }
 
 /* Pixels of a prepared row: the image's, and the padding on both sides. */
@@ -105,7 +103,7 @@ static size_t row_px(const struct step *step)
 
 static size_t row_bytes(const struct direct_conv *conv, const struct step *step)
 {
-    size_t bytes = row_px(step) * RGB * tensor_element_bytes(element_type(conv)) + ROW_SLACK_BYTES;
+    size_t bytes = row_px(step) * RGB * element_bytes(conv) + ROW_SLACK_BYTES;
     return (bytes + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
 }
 
@@ -153,61 +151,72 @@ static void fill_table(const struct step *step, float *table)
 }
 
 /* The table is read in whole pixels, so that the channel is no division. */
-static void normalise(const struct step *step, const struct step_slot *slot, size_t first,
-                      const float *table, bool is_bf16, uint8_t *to)
+static void normalise(const struct direct_conv *conv, const struct step *step,
+                      const struct step_slot *slot, size_t first, const float *table, uint8_t *to)
 {
     float *values = (float *)(void *)to;
     uint16_t *halves = (uint16_t *)(void *)to;
+    bool is_bf16 = conv->arithmetic == STEP_BF16;
     for (size_t i = 0; i < (size_t)step->input->width_px * RGB; i += RGB)
         for (size_t c = 0; c < RGB; c++) {
             float value = slot->type == TENSOR_F32
                               ? ((const float *)slot->data)[first + i + c]
                               : table[((const uint8_t *)slot->data)[first + i + c] * RGB + c];
-            if (is_bf16)
+            if (is_bf16 && !conv->is_widened)
                 halves[i + c] = bfloat16_of_f32(value);
             else
-                values[i + c] = value;
+                values[i + c] = is_bf16 ? bfloat16_to_f32(bfloat16_of_f32(value)) : value;
         }
 }
 
-static void copy_levels(const struct step *step, const struct step_slot *slot, size_t first,
-                        uint8_t *to)
+/* Writes a level as element `index`. */
+static void put_level(const struct direct_conv *conv, uint8_t *to, size_t index, uint8_t level)
+{
+    if (conv->is_widened)
+        ((uint16_t *)(void *)to)[index] = level;
+    else
+        to[index] = level;
+}
+
+static void copy_levels(const struct direct_conv *conv, const struct step *step,
+                        const struct step_slot *slot, size_t first, uint8_t *to)
 {
     size_t count = (size_t)step->input->width_px * RGB;
-    if (slot->type == TENSOR_U8)
-        memcpy(to, (const uint8_t *)slot->data + first, count);
+    for (size_t i = 0; i < count && slot->type == TENSOR_U8; i++)
+        put_level(conv, to, i, ((const uint8_t *)slot->data)[first + i]);
     for (size_t i = 0; i < count && slot->type == TENSOR_F32; i++)
-        to[i] = requantize_pixel(step, ((const float *)slot->data)[first + i], i % RGB);
+        put_level(conv, to, i,
+                  requantize_pixel(step, ((const float *)slot->data)[first + i], i % RGB));
 }
 
 /* `count` elements of what stands outside the image: zero once normalised. */
 static void pad(const struct direct_conv *conv, const struct step *step, uint8_t *to, size_t count)
 {
     if (conv->arithmetic != STEP_INT8) {
-        memset(to, 0, count * tensor_element_bytes(element_type(conv)));
+        memset(to, 0, count * element_bytes(conv));
         return;
     }
     const uint8_t levels[RGB] = {requantize_pixel_padding(step, 0),
                                  requantize_pixel_padding(step, 1),
                                  requantize_pixel_padding(step, 2)};
     for (size_t i = 0; i < count; i++)
-        to[i] = levels[i % RGB];
+        put_level(conv, to, i, levels[i % RGB]);
 }
 
 /* Input row `y` of the image, which may lie outside, with its padding. */
 static void prepare_row(const struct direct_conv *conv, const struct step *step,
                         const struct step_slot *slot, int64_t y, const float *table, uint8_t *row)
 {
-    size_t element = tensor_element_bytes(element_type(conv));
+    size_t element = element_bytes(conv);
     size_t side = (size_t)step->pad_px * RGB, width = (size_t)step->input->width_px * RGB;
     uint8_t *to = row + side * element, *end = to + width * element;
     bool is_inside = y >= 0 && y < step->input->height_px;
     if (!is_inside) {
         pad(conv, step, to, width);
     } else if (conv->arithmetic == STEP_INT8) {
-        copy_levels(step, slot, (size_t)y * width, to);
+        copy_levels(conv, step, slot, (size_t)y * width, to);
     } else {
-        normalise(step, slot, (size_t)y * width, table, conv->arithmetic == STEP_BF16, to);
+        normalise(conv, step, slot, (size_t)y * width, table, to);
     }
     pad(conv, step, row, side);
     pad(conv, step, end, side);
@@ -233,7 +242,7 @@ static void fill_pointers(const struct direct_conv *conv, const struct step_run 
 {
     const struct step *step = run->step;
     size_t width = step->output->width_px;
-    size_t pixel = step->stride_px * RGB * tensor_element_bytes(element_type(conv));
+    size_t pixel = step->stride_px * RGB * element_bytes(conv);
     for (size_t x = 0; x < padded_width(conv, step); x++) {
         scratch->input[x] = scratch->rows + (x < width ? x : width - 1) * pixel;
         scratch->output[x] =

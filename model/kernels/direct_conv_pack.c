@@ -8,7 +8,8 @@ enum { LINE_BYTES = 64 };
 
 size_t direct_conv_pack_elements(const struct direct_conv *conv)
 {
-    return conv->arithmetic == STEP_INT8 ? 4 : conv->arithmetic == STEP_BF16 ? 2 : 1;
+    size_t elements = conv->arithmetic == STEP_INT8 ? 4 : conv->arithmetic == STEP_BF16 ? 2 : 1;
+    return conv->is_widened ? elements / 2 : elements;
 }
 
 static size_t divide_up(size_t value, size_t divisor)
@@ -110,12 +111,18 @@ int8_t direct_conv_pack_put(const struct direct_conv *conv, const struct direct_
         weights + (step_index * layout->panel_channels + channel) * DIRECT_CONV_STEP_BYTES;
     if (conv->arithmetic == STEP_INT8) {
         int8_t level = requantize_weight(weight, input_scale, scale);
-        to[element] = (uint8_t)level;
+        int16_t wide = level;
+        if (conv->is_widened)
+            memcpy(to + element * sizeof wide, &wide, sizeof wide);
+        else
+            to[element] = (uint8_t)level;
         return level;
     }
     float value = weight * input_scale;
     uint16_t half = bfloat16_of_f32(value);
     if (conv->arithmetic == STEP_BF16)
+        value = bfloat16_to_f32(half);
+    if (conv->arithmetic == STEP_BF16 && !conv->is_widened)
         memcpy(to + element * sizeof half, &half, sizeof half);
     else
         memcpy(to, &value, sizeof value);

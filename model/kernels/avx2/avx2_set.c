@@ -14,7 +14,7 @@ static const struct kernel *const kernels[] = {
 
 const struct kernel_set avx2_set = {
     .name = "avx2",
-    .version = 2,
+    .version = 3,
     .layout = {.image_pixel_multiple = 1, .has_halo = true, .pixel_multiple_bytes = 64},
     .kernels = kernels,
 };

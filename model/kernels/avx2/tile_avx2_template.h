@@ -32,8 +32,8 @@ TILE_INLINE __m256 tile_load_residual(const uint8_t *from, int type, size_t coun
     if (type == TENSOR_F32)
         return _mm256_loadu_ps((const float *)(const void *)from);
     if (type == TENSOR_BF16)
-        return _mm256_castsi256_ps(_mm256_slli_epi32(
-            _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)from)), BFLOAT16_SHIFT));
+        return _mm256_castsi256_ps(
+            _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)from)), 16));
     return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)from)));
 }
 
@@ -41,12 +41,12 @@ TILE_INLINE __m256 tile_load_residual(const uint8_t *from, int type, size_t coun
 TILE_INLINE __m128i tile_to_bf16(__m256 value)
 {
     __m256i bits = _mm256_castps_si256(value);
-    __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, BFLOAT16_SHIFT), _mm256_set1_epi32(1));
+    __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
     __m256i rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
     __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(value, value, _CMP_UNORD_Q));
     rounded = _mm256_blendv_epi8(rounded, _mm256_set1_epi32(0x7fc00000), is_nan);
-    __m256i halves = _mm256_srli_epi32(rounded, BFLOAT16_SHIFT);
-    return _mm_packus_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256(halves, 1));
+    rounded = _mm256_srli_epi32(rounded, 16);
+    return _mm_packus_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1));
 }
 
 TILE_INLINE void tile_store(uint8_t *to, int type, __m256 value, bool has_relu, size_t count)
