@@ -174,9 +174,9 @@ static int run_engine(const struct command_call *call)
 /* Options that say how the engine is to run mean nothing to a service, and the other way round. */
 static bool check_options(const struct command_call *call)
 {
-    static const char *const for_engine[] = {"model",    "batch",      "threads",
-                                             "profile",  "kernels",    "precision",
-                                             "roofline", "model-dirs", "catalogue"};
+    static const char *const for_engine[] = {"model",     "batch",     "threads",  "profile",
+                                             "kernels",   "precision", "roofline", "model-dirs",
+                                             "catalogue", "no-cache"};
     bool has_url = command_text(call, "url") != NULL;
     for (size_t i = 0; has_url && i < sizeof for_engine / sizeof *for_engine; i++)
         if (command_is_given(call, for_engine[i])) {

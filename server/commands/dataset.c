@@ -72,15 +72,17 @@ static enum status visit_folder(struct dataset *dataset, const char *folder, vis
     for (int i = 0; i < count && !status; i++) {
         char *path = join_path(folder, entries[i]->d_name);
         struct stat info;
-        if (!path)
+        /* What cannot be looked at, a broken link say, is told when it is read as an image. */
+        bool is_seen = path && stat(path, &info) == 0;
+        if (!path) {
             status = no_memory(error);
-        else {
-            /* What cannot be looked at, a broken link say, is told when it is read as an image. */
-            bool is_folder = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-            status = visit(dataset, path, entries[i]->d_name, is_folder, context, error);
-            path = NULL; /* taken */
+        } else if (is_seen && !S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode)) {
+            dataset->passed_over++; /* a pipe, say, from which nothing may ever come */
+            free(path);
+        } else {
+            status = visit(dataset, path, entries[i]->d_name, is_seen && S_ISDIR(info.st_mode),
+                           context, error);
         }
-        free(path);
     }
     for (int i = 0; i < count; i++)
         free(entries[i]);

@@ -9,9 +9,12 @@
 #include "model/base/alloc.h"
 #include "server/commands/image_file.h"
 
+/* Not a pipe, for one, from which nothing may ever come. */
 static int is_image(const struct dirent *entry)
 {
-    return entry->d_name[0] != '.' && entry->d_type != DT_DIR && image_file_has_name(entry->d_name);
+    bool may_be_file =
+        entry->d_type == DT_REG || entry->d_type == DT_LNK || entry->d_type == DT_UNKNOWN;
+    return entry->d_name[0] != '.' && may_be_file && image_file_has_name(entry->d_name);
 }
 
 /* Byte order, so that the result does not depend on the locale. */

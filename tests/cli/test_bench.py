@@ -23,6 +23,7 @@ def photographs(tmp_path):
     for name in ("a.jpg", "B.JPEG"):
         (folder / name).write_bytes(conftest.SAMPLE.read_bytes())
     (folder / "notes.txt").write_text("no image")
+    os.mkfifo(folder / "pipe.jpg")
     (folder / ".hidden.jpg").write_text("no image")
     return folder
 
@@ -182,6 +183,7 @@ def test_a_picture_that_cannot_be_written(classifyd, tmp_path):
     (["--url", "http://a", "--images", "x", "--batch", "1"], "--batch does not go with --url"),
     (["--url", "http://a", "--images", "x", "--profile"], "--profile does not go with --url"),
     (["--url", "http://a", "--images", "x", "--model", "demo"], "--model does not go with --url"),
+    (["--url", "http://a", "--images", "x", "--no-cache"], "--no-cache does not go with --url"),
     (["--url", "http://a"], "--url wants --images DIR"),
     (["--clients", "2"], "--clients goes with --url only"),
     (["--rate", "2"], "--rate goes with --url only"),

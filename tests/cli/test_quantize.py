@@ -1,5 +1,6 @@
 """quantize: what it refuses, what its file holds, and that it runs in every precision."""
 import json
+import os
 import pathlib
 import struct
 import sys
@@ -127,6 +128,7 @@ def test_wrong_uses(classifyd, tmp_path):
 
 def test_no_images(classifyd, tmp_path):
     (tmp_path / "text.txt").write_text("x")
+    os.mkfifo(tmp_path / "pipe.jpg")  # nothing ever comes from it
     output = tmp_path / "out.safetensors"
     done = classifyd("quantize", "demo", "-i", tmp_path, "-o", output)
     assert (done.status, done.out) == (1, "")
