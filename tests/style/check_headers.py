@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """Each header compiles alone as C17 and has the include guard that its path gives.
 
-A kernel's template (model/kernels/<isa>/*_template.h) wants the instruction set's flags and what its
-includer defines, so it has a guard and is compiled with each of its includers.
+A kernel's template (*_template.h in model/kernels/ or one of its folders) wants the instruction
+set's flags and what its includer defines, so it has a guard and is compiled with each of its
+includers.
 
 Usage: check_headers.py [ROOT]
 """
@@ -19,7 +20,7 @@ COMPILER = os.environ.get("CC", "cc").split() + [
     "-x", "c", "-"]
 
 
-TEMPLATE = re.compile(r"^model/kernels/\w+/\w+_template\.h$")
+TEMPLATE = re.compile(r"^model/kernels/(\w+/)?\w+_template\.h$")
 
 
 def guard_of(name):
