@@ -77,10 +77,12 @@ enum status engine_create(const struct graph *graph, const struct engine_options
     if (status != STATUS_OK)
         return status;
     bool is_int8 = arithmetic == STEP_INT8;
+    bool is_copied = options->numa && options->numa->node_count > 0;
     struct plan_options plan_options = {.input_px = options->input_px,
                                         .arithmetic = arithmetic,
                                         .quantization = is_int8 ? options->quantization : NULL,
-                                        .lock_memory = options->lock_memory,
+                                        /* What is let go again takes none of the limit. */
+                                        .lock_memory = options->lock_memory && !is_copied,
                                         .images_per_pass = options->images_per_pass,
                                         .threads = options->threads,
                                         .precision = precisions[arithmetic],

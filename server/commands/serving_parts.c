@@ -7,6 +7,7 @@
 
 #include "server/commands/serving_policy.h"
 #include "server/config/cpu_count.h"
+#include "server/pipeline/lane.h"
 
 static uint64_t ms(int64_t milliseconds)
 {
@@ -116,8 +117,13 @@ static enum status open_fetcher(struct serving_parts *parts, struct error *error
 
 static enum status read_numa(struct serving_parts *parts, struct error *error)
 {
-    return parts->config->engine.numa ? numa_topology_init("", NULL, &parts->numa, error)
-                                      : STATUS_OK;
+    const struct config *config = parts->config;
+    if (!config->engine.numa)
+        return STATUS_OK;
+    enum status status = numa_topology_init("", NULL, &parts->numa, error);
+    if (!status && !lane_suits_nodes(threads_or_cpus(config->engine.threads), &parts->numa))
+        numa_topology_fini(&parts->numa);
+    return status;
 }
 
 /* NULL: NUMA plays no part. */

@@ -38,6 +38,31 @@ unsigned lane_batch_threads(unsigned engine_threads)
     return engine_threads < MAX_BATCH_THREADS ? engine_threads : MAX_BATCH_THREADS;
 }
 
+/* Larger teams lie between smaller ones, so that any neighbours together, as on one NUMA node, have
+ * the number that is theirs. */
+unsigned lane_team_threads(unsigned engine_threads, unsigned batch)
+{
+    unsigned batches = lane_batch_threads(engine_threads);
+    return (batch + 1) * engine_threads / batches - batch * engine_threads / batches;
+}
+
+bool lane_suits_nodes(unsigned engine_threads, const struct numa_topology *numa)
+{
+    unsigned batches = lane_batch_threads(engine_threads);
+    uint64_t cpus = 0;
+    for (size_t i = 0; i < numa->node_count; i++)
+        cpus += numa->nodes[i].cpu_count;
+    for (size_t i = 0; i < numa->node_count; i++) {
+        uint64_t threads = 0, fair = engine_threads * (uint64_t)numa->nodes[i].cpu_count / cpus;
+        for (unsigned batch = 0; batch < batches; batch++)
+            if (numa_topology_share(numa, batch, batches) == i)
+                threads += lane_team_threads(engine_threads, batch);
+        if (threads == 0 || threads > fair + fair / 4 + 1)
+            return false;
+    }
+    return true;
+}
+
 /* So many that no engine thread ever waits for a slot to be filled: each has one batch running and
  * one ready behind it, and each worker has one in hand. */
 static size_t slot_count(const struct lane_options *options)
@@ -53,8 +78,8 @@ static const struct engine *engine_of(const struct lane *lane)
 /* The team of a seat; narrow ones share all threads out evenly. */
 static unsigned seat_threads(const struct lane_options *options, size_t seat)
 {
-    unsigned batches = options->batch_threads, threads = options->engine_threads;
-    return seat == batches ? threads : threads / batches + (seat < threads % batches);
+    unsigned threads = options->engine_threads;
+    return seat == options->batch_threads ? threads : lane_team_threads(threads, (unsigned)seat);
 }
 
 /* The CPUs of the node that a turn's thread and its seat belong to, as the batcher binds its

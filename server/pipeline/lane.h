@@ -21,6 +21,15 @@ struct lane_options {
 /* How many batches of a lane are computed side by side, at most: see lane.c. Pure. */
 unsigned lane_batch_threads(unsigned engine_threads);
 
+/* The team of batch `batch` of those: how many of the engine threads are its own. Pure. */
+unsigned lane_team_threads(unsigned engine_threads, unsigned batch);
+
+/* Whether these threads, team by team, can be shared out so that each node has about as many as its
+ * part of the CPUs: not where there are fewer threads than nodes, nor where a node has too few CPUs
+ * for a team. Bound there all the same, some CPUs would have too much to do and others nothing.
+ * Pure. */
+bool lane_suits_nodes(unsigned engine_threads, const struct numa_topology *numa);
+
 /* Makes everything, with every page of memory there, and opens the queues. Blocks while memory is
  * touched. Fails with STATUS_NO_MEMORY, STATUS_OVERLOADED (more lanes than the queues
  * were made for). Any thread. Returns owned. */

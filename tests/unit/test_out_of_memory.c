@@ -345,6 +345,35 @@ static void checking_an_engine(void **state)
     weights_destroy(small.weights);
 }
 
+/* Two nodes of whatever this process may use: what matters here is that there are two. */
+static enum status make_engine_on_nodes(struct error *error)
+{
+    struct numa_node nodes[2] = {{.number = 0, .cpu_count = 1}, {.number = 1, .cpu_count = 1}};
+    const struct numa_topology numa = {2, nodes};
+    const struct engine_options options = {
+        .input_px = 32, .std = {1, 1, 1}, .kernels = "generic", .numa = &numa};
+    struct engine *engine = NULL;
+    struct engine_scratch *scratch = NULL;
+    enum status status = engine_create(small.graph, &options, &engine, error);
+    if (status == STATUS_OK)
+        status = engine_scratch_create(engine, 2, 1, &scratch, error);
+    engine_scratch_destroy(scratch);
+    engine_destroy(engine);
+    return status;
+}
+
+static void making_an_engine_on_nodes(void **state)
+{
+    (void)state;
+    const struct weights_random_spec spec = {
+        .blocks = {1, 1, 1, 1}, .groups = 1, .width_per_group = 64, .classes = 10, .seed = 3};
+    assert_int_equal(weights_random_create(&spec, &small.weights, NULL), STATUS_OK);
+    assert_int_equal(graph_create(small.weights, &small.graph, NULL), STATUS_OK);
+    assert_in_range(fail_each(make_engine_on_nodes), 20, 1000);
+    graph_destroy(small.graph);
+    weights_destroy(small.weights);
+}
+
 static void note(void *user)
 {
     ++*(int *)user;
@@ -435,6 +464,7 @@ int main(void)
         cmocka_unit_test(making_a_job),
         cmocka_unit_test(making_a_registry),
         cmocka_unit_test(checking_an_engine),
+        cmocka_unit_test(making_an_engine_on_nodes),
         cmocka_unit_test(a_submit_turns_away),
         cmocka_unit_test(running_an_engine_allocates_nothing),
     };
