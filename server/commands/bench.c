@@ -275,7 +275,7 @@ const struct command bench_command = {
              "Where the time goes, also as a picture"},
             {"classifyd bench --url http://localhost:8080 --images photos --clients 16",
              "A service that runs already"},
-            {"classifyd bench --url http://localhost:8080 --images photos --clients 64 --rate 50",
+            {"classifyd bench --url http://localhost:8080 --images photos --rate 50",
              "How long people wait at 50 images a second"},
             {NULL, NULL},
         },

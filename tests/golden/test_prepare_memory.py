@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 WIDTH, HEIGHT = 3000, 2000
+WINDOW_BYTES = 256 << 10  # rows are said whole, of which a baseline JPEG's have the crop's columns alone
 SLACK_BYTES = 3 << 20  # rows, tables, the library's code: nothing that grows with the image
 
 
@@ -47,7 +48,7 @@ def test_as_much_as_it_says(name, pixels, tmp_path):
                             env=environment)
     said, taken = map(int, result.stdout.split())
     print(name, said / 1e6, taken / 1e6)
-    assert said <= 1.1 * taken, f"{said} bytes said, {taken} taken"
+    assert said <= 1.1 * taken + WINDOW_BYTES, f"{said} bytes said, {taken} taken"
     # A baseline JPEG is decoded row by row.
     assert said < 1e6 if name == "baseline.jpg" else said >= WIDTH * HEIGHT * 3
     assert taken <= said + SLACK_BYTES, f"{said} bytes said, {taken} taken"
