@@ -76,6 +76,7 @@ block_run(const struct strip_cut *cut, struct strip *strip, size_t pair, size_t 
         strip->pixels - first < 2 * STRIP_TILE_PX ? strip->pixels - first : 2 * STRIP_TILE_PX;
     bool has_right = pixels > STRIP_TILE_PX;
     size_t a_step = (waiting->block.pixels + cut->steps - 1) / cut->steps;
+    a_step += a_step % 2; /* they are finished in pairs */
     weights += panel * cut->steps * STRIP_WEIGHT_BYTES;
     _tile_zero(0);
     _tile_zero(1);

@@ -14,7 +14,8 @@ struct finish_block {
     size_t channel; /* the block's first */
 };
 
-/* The same for all blocks of a step. `rows` finishes pixels first to last - 1 of a block. */
+/* The same for all blocks of a step. `rows` finishes pixels first to last - 1 of a block; `first`
+ * is even, since two share a vector. */
 struct finish {
     void (*rows)(const struct finish *finish, const struct finish_block *block, size_t first,
                  size_t last);
