@@ -15,10 +15,7 @@ struct image_rows {
     _Alignas(64) uint8_t elements[];
 };
 
-enum {
-    MAX_TAPS = IMAGE_ROWS_MAX_KERNEL_PX * IMAGE_ROWS_MAX_KERNEL_PX,
-    MAX_LINE_BYTES = (MAX_TAPS * IMAGE_ROWS_RGB * 2 + 63) / 64 * 64, /* K of a pixel */
-};
+enum { USUAL_KERNEL_PX = 7 }; /* has code of its own */
 
 bool image_rows_has(const struct step *step)
 {
@@ -52,10 +49,15 @@ void image_rows_fill_values(const struct step *step, uint16_t *ret_values)
 /* `count` pixels from outside the image. */
 static void pad_row(const struct strip_cut *cut, size_t count, uint8_t *to)
 {
-    if (cut->element_bytes == 2)
+    if (cut->element_bytes == 2) {
         memset(to, 0, count * cut->sources[0].tap_bytes);
-    for (size_t i = 0; i < count * IMAGE_ROWS_RGB && cut->element_bytes == 1; i++)
-        to[i] = requantize_pixel_padding(cut->step, i % IMAGE_ROWS_RGB);
+        return;
+    }
+    uint8_t padding[IMAGE_ROWS_RGB];
+    for (size_t c = 0; c < IMAGE_ROWS_RGB; c++)
+        padding[c] = requantize_pixel_padding(cut->step, c);
+    for (size_t i = 0; i < count; i++, to += IMAGE_ROWS_RGB)
+        memcpy(to, padding, IMAGE_ROWS_RGB);
 }
 
 /* The pixels of a row, [width, 3]. */
@@ -104,29 +106,57 @@ static const uint8_t *find_row(const struct strip_cut *cut, const struct step_ru
     return row;
 }
 
-/* K of one pixel: a run of each row. */
-static void fill_line(const struct strip_cut *cut, const struct step_run *run,
-                      const struct strip_place *place, struct image_rows *rows, uint8_t *line)
+/* Copies a run in whole vectors, zeros behind it: up to 63 bytes more than it has. Masked stores
+ * would cost several times as much. */
+static inline void copy_run(const uint8_t *from, size_t bytes, uint8_t *to)
 {
-    const struct step *step = cut->step;
-    size_t pixel = cut->sources[0].tap_bytes, bytes = step->kernel_px * pixel;
-    int64_t top = (int64_t)place->y * step->stride_px - step->pad_px;
-    for (uint32_t ky = 0; ky < step->kernel_px; ky++, line += bytes) {
-        const uint8_t *row = find_row(cut, run, place->image, top + ky, rows);
-        memcpy(line, row + (size_t)place->x * step->stride_px * pixel, bytes);
+    if (bytes <= 32) {
+        __mmask32 mask = ~(__mmask32)0 >> (32 - bytes);
+        _mm256_storeu_si256((__m256i *)to, _mm256_maskz_loadu_epi8(mask, from));
+        return;
     }
+    for (; bytes > 64; bytes -= 64, from += 64, to += 64)
+        _mm512_storeu_si512(to, _mm512_loadu_si512(from));
+    __mmask64 mask = ~(__mmask64)0 >> (64 - bytes);
+    _mm512_storeu_si512(to, _mm512_maskz_loadu_epi8(mask, from));
+}
+
+/* The rows under the kernel of the output pixels at `place`'s height. */
+static void find_rows(const struct strip_cut *cut, const struct step_run *run,
+                      const struct strip_place *place, struct image_rows *rows,
+                      const uint8_t *ret_found[IMAGE_ROWS_MAX_KERNEL_PX])
+{
+    int64_t top = (int64_t)place->y * cut->step->stride_px - cut->step->pad_px;
+    for (uint32_t ky = 0; ky < cut->step->kernel_px; ky++)
+        ret_found[ky] = find_row(cut, run, place->image, top + ky, rows);
+}
+
+/* K of a pixel: a run of each row. */
+static inline __attribute__((always_inline)) void
+fill_line(const uint8_t *const *rows, size_t at, size_t kernel_px, size_t bytes, uint8_t *line)
+{
+    for (size_t ky = 0; ky < kernel_px; ky++)
+        copy_run(rows[ky] + at, bytes, line + ky * bytes);
 }
 
 void image_rows_gather(const struct strip_cut *cut, const struct step_run *run,
-                       const struct strip_place *places, struct image_rows *rows, uint8_t *tile)
+                       const struct strip_place *places, struct image_rows *rows, uint8_t *lines)
 {
-    _Alignas(64) uint8_t lines[STRIP_TILE_PX][MAX_LINE_BYTES];
-    size_t steps = cut->sources[0].steps;
-    for (size_t i = 0; i < STRIP_TILE_PX; i++) {
-        _mm512_store_si512(lines[i] + (steps - 1) * STRIP_STEP_BYTES, _mm512_setzero_si512());
-        fill_line(cut, run, &places[i], rows, lines[i]);
+    const uint8_t *found[IMAGE_ROWS_MAX_KERNEL_PX];
+    const struct step *step = cut->step;
+    size_t pixel = cut->sources[0].tap_bytes, bytes = step->kernel_px * pixel;
+    size_t line_bytes = cut->sources[0].steps * STRIP_STEP_BYTES;
+    bool is_usual = step->kernel_px == USUAL_KERNEL_PX;
+    for (size_t i = 0; i < STRIP_TILE_PX; i++, lines += line_bytes) {
+        if (i == 0 || places[i].y != places[i - 1].y || places[i].image != places[i - 1].image)
+            find_rows(cut, run, &places[i], rows, found);
+        size_t at = (size_t)places[i].x * step->stride_px * pixel;
+        _mm512_storeu_si512(lines + line_bytes - STRIP_STEP_BYTES, _mm512_setzero_si512());
+        if (is_usual && cut->element_bytes == 1)
+            fill_line(found, at, USUAL_KERNEL_PX, USUAL_KERNEL_PX * IMAGE_ROWS_RGB, lines);
+        else if (is_usual)
+            fill_line(found, at, USUAL_KERNEL_PX, USUAL_KERNEL_PX * IMAGE_ROWS_RGB * 2, lines);
+        else
+            fill_line(found, at, step->kernel_px, bytes, lines);
     }
-    for (size_t k = 0; k < steps; k++)
-        for (size_t i = 0; i < STRIP_TILE_PX; i++, tile += STRIP_STEP_BYTES)
-            _mm512_store_si512(tile, _mm512_load_si512(lines[i] + k * STRIP_STEP_BYTES));
 }

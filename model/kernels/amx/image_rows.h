@@ -6,7 +6,12 @@
 
 #include "model/kernels/amx/strip.h"
 
-enum { IMAGE_ROWS_RGB = 3, IMAGE_ROWS_MAX_KERNEL_PX = 11, IMAGE_ROWS_LEVELS = 256 };
+enum {
+    IMAGE_ROWS_RGB = 3,
+    IMAGE_ROWS_MAX_KERNEL_PX = 11,
+    IMAGE_ROWS_LEVELS = 256,
+    IMAGE_ROWS_BEHIND = 64
+};
 
 struct image_rows;
 
@@ -21,8 +26,9 @@ void image_rows_begin(struct image_rows *rows);
 /* STEP_BF16: what the levels of u8 pixels stand for, normalised and rounded, [level][channel]. */
 void image_rows_fill_values(const struct step *step, uint16_t *ret_values);
 
-/* The first convolution's K of 16 pixels, a tile a step. */
+/* The first convolution's K of 16 pixels, whole steps a pixel. Writes up to IMAGE_ROWS_BEHIND bytes
+ * behind them. */
 void image_rows_gather(const struct strip_cut *cut, const struct step_run *run,
-                       const struct strip_place *places, struct image_rows *rows, uint8_t *tile);
+                       const struct strip_place *places, struct image_rows *rows, uint8_t *lines);
 
 #endif

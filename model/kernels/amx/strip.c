@@ -105,7 +105,7 @@ static struct parts parts_of(const struct strip_cut *cut, void *scratch)
 {
     uint8_t *offsets = (uint8_t *)scratch + sizeof(struct strip);
     uint8_t *tiles = offsets + round_up(2 * cut->steps * sizeof(size_t), 64);
-    uint8_t *rows = tiles + STRIP_TILES * cut->steps * STRIP_TILE_BYTES;
+    uint8_t *rows = tiles + STRIP_TILES * cut->steps * STRIP_TILE_BYTES + IMAGE_ROWS_BEHIND;
     return (struct parts){.strip = scratch,
                           .direct = (size_t *)(void *)offsets,
                           .gathered = (size_t *)(void *)offsets + cut->steps,
@@ -115,7 +115,7 @@ static struct parts parts_of(const struct strip_cut *cut, void *scratch)
 
 size_t strip_scratch_bytes(const struct strip_cut *cut)
 {
-    size_t rows = cut->sources[0].is_slot ? image_rows_bytes(cut) : 0;
+    size_t rows = cut->sources[0].is_slot ? IMAGE_ROWS_BEHIND + image_rows_bytes(cut) : 0;
     return sizeof(struct strip) + round_up(2 * cut->steps * sizeof(size_t), 64) +
            STRIP_TILES * cut->steps * STRIP_TILE_BYTES + rows;
 }
@@ -136,8 +136,9 @@ void strip_begin(const struct strip_cut *cut, void *scratch)
     for (size_t s = 0, step = 0; s < cut->source_count; step += cut->sources[s].steps, s++)
         if (cut->sources[s].is_direct)
             fill_offsets(&cut->sources[s], parts.direct + step);
+    size_t apart = cut->sources[0].is_slot ? STRIP_STEP_BYTES : STRIP_TILE_BYTES;
     for (size_t k = 0; k < cut->steps; k++)
-        parts.gathered[k] = k * STRIP_TILE_BYTES;
+        parts.gathered[k] = k * apart;
     if (cut->sources[0].is_slot)
         image_rows_begin(parts.image_rows);
 }
@@ -275,10 +276,11 @@ static struct strip_rows lay_tile(const struct strip_cut *cut, const struct step
     if (is_whole && source->is_direct && find_rows(source, run->buffers, places, &rows))
         return rows;
     uint8_t *tile = parts->tiles + (t * cut->steps + step) * STRIP_TILE_BYTES;
-    if (source->is_slot)
+    if (source->is_slot) {
         image_rows_gather(cut, run, places, parts->image_rows, tile);
-    else
-        gather(source, run->buffers, places, tile);
+        return (struct strip_rows){tile, cut->steps * STRIP_STEP_BYTES, parts->gathered};
+    }
+    gather(source, run->buffers, places, tile);
     return (struct strip_rows){tile, STRIP_STEP_BYTES, parts->gathered};
 }
 
