@@ -21,6 +21,18 @@ static bool is_covered(const struct strip_source *source, const struct tensor *o
            last_x < tensor->width_px + halo;
 }
 
+/* How far the taps of output pixels lie from each other. */
+static void set_apart(struct strip_source *source, const struct tensor *output)
+{
+    const struct tensor *tensor = source->tensor;
+    size_t element = tensor_element_bytes(tensor->type);
+    size_t row_bytes = source->stride_px * tensor->row_stride * element;
+    source->apart_bytes = source->stride_px * tensor->pixel_stride * element;
+    source->goes_on_in_rows = row_bytes == output->width_px * source->apart_bytes;
+    source->goes_on_in_images =
+        source->goes_on_in_rows && tensor->image_stride * element == output->height_px * row_bytes;
+}
+
 static struct strip_source make_source(const struct strip_cut *cut, const struct tensor *tensor,
                                        uint32_t kernel_px, uint32_t stride_px, uint32_t pad_px)
 {
@@ -32,6 +44,7 @@ static struct strip_source make_source(const struct strip_cut *cut, const struct
     source.is_widened = tensor_element_bytes(tensor->type) != cut->element_bytes;
     /* What lies behind a pixel's channels meets weights of zero, which is enough for integers. */
     bool may_read_behind = cut->element_bytes == 1 && tensor->pixel_stride >= source.tap_bytes;
+    set_apart(&source, cut->step->output);
     source.is_direct = !source.is_widened && (bytes == source.tap_bytes || may_read_behind) &&
                        is_covered(&source, cut->step->output);
     return source;
@@ -161,23 +174,13 @@ static const uint8_t *first_tap(const struct strip_source *source, uint8_t *cons
                        (int64_t)place.x * source->stride_px - source->pad_px);
 }
 
-/* The rows of a tile in the tensor; false where they do not lie at one distance. */
-static bool find_rows(const struct strip_source *source, uint8_t *const *buffers,
-                      const struct strip_place *places, struct strip_rows *ret_rows)
+/* Whether the rows of a tile lie at one distance in the tensor. */
+static bool is_even(const struct strip_source *source, const struct strip_place *places)
 {
-    const uint8_t *first = first_tap(source, buffers, places[0]), *before = first;
-    size_t stride = 0;
-    for (size_t i = 1; i < STRIP_TILE_PX; i++) {
-        const uint8_t *row = first_tap(source, buffers, places[i]);
-        if (i == 1)
-            stride = (size_t)(row - before);
-        if ((size_t)(row - before) != stride)
-            return false;
-        before = row;
-    }
-    ret_rows->base = first;
-    ret_rows->stride_bytes = stride;
-    return true;
+    const struct strip_place *first = &places[0], *last = &places[STRIP_TILE_PX - 1];
+    if (first->image != last->image)
+        return source->goes_on_in_images;
+    return first->y == last->y || source->goes_on_in_rows;
 }
 
 /* 32 u8 as bfloat16, which holds them exactly. */
@@ -228,40 +231,47 @@ static void gather(const struct strip_source *source, uint8_t *const *buffers,
         }
 }
 
-/* Pixels of the strip; behind the last one it comes again, so that every tile is whole. */
-static void fill_places(const struct strip_cut *cut, const struct step_run *run, size_t first,
-                        size_t pixels, struct strip_place *ret_places)
+/* Pixels `at` to `at + count` - 1 of the strip, which lie in one row from `place` on. */
+static void fill_run(const struct step_run *run, struct strip_place place, size_t at, size_t count,
+                     struct strip_place *places, struct strip *strip)
+{
+    const struct tensor *output = run->step->output, *residual = run->step->residual;
+    size_t apart = output->pixel_stride * tensor_element_bytes(output->type);
+    uint8_t *pixel = tensor_pixel(output, run->buffers, place.image, place.y, place.x);
+    for (size_t i = 0; i < count; i++)
+        strip->output[at + i] = pixel + i * apart;
+    if (residual) {
+        apart = residual->pixel_stride * tensor_element_bytes(residual->type);
+        pixel = tensor_pixel(residual, run->buffers, place.image, place.y, place.x);
+        for (size_t i = 0; i < count; i++)
+            strip->residual[at + i] = pixel + i * apart;
+    }
+    for (size_t i = 0; i < count; i++, place.x++)
+        places[at + i] = place;
+}
+
+/* The strip's pixels, from `first` of the run on; behind the last one it comes again, so that every
+ * tile is whole. */
+static void fill_pixels(const struct strip_cut *cut, const struct step_run *run, size_t first,
+                        struct strip_place *places, struct strip *strip)
 {
     const struct tensor *output = cut->step->output;
     size_t image = first / image_pixels(cut), at = first % image_pixels(cut);
     struct strip_place place = {.image = run->first_image + image,
                                 .y = (uint32_t)(at / output->width_px),
                                 .x = (uint32_t)(at % output->width_px)};
-    for (size_t i = 0; i < STRIP_PX; i++) {
-        ret_places[i] = place;
-        if (i + 1 >= pixels)
-            continue;
-        if (++place.x == output->width_px) {
-            place.x = 0;
-            if (++place.y == output->height_px) {
-                place.y = 0;
-                place.image++;
-            }
+    for (size_t i = 0, count; i < strip->pixels; i += count) {
+        size_t left = output->width_px - place.x;
+        count = left < strip->pixels - i ? left : strip->pixels - i;
+        fill_run(run, place, i, count, places, strip);
+        place.x = 0;
+        if (++place.y == output->height_px) {
+            place.y = 0;
+            place.image++;
         }
     }
-}
-
-static void fill_pixels(const struct strip_cut *cut, const struct step_run *run,
-                        const struct strip_place *places, struct strip *strip)
-{
-    const struct step *step = cut->step;
-    for (size_t i = 0; i < strip->pixels; i++) {
-        struct strip_place place = places[i];
-        strip->output[i] = tensor_pixel(step->output, run->buffers, place.image, place.y, place.x);
-        strip->residual[i] = step->residual ? tensor_pixel(step->residual, run->buffers,
-                                                           place.image, place.y, place.x)
-                                            : NULL;
-    }
+    for (size_t i = strip->pixels; i % STRIP_TILE_PX != 0; i++)
+        places[i] = places[i - 1];
 }
 
 /* The rows of tile `t` of source `s`, whose first step is `step`. */
@@ -270,11 +280,11 @@ static struct strip_rows lay_tile(const struct strip_cut *cut, const struct step
                                   size_t s, size_t step, size_t t)
 {
     const struct strip_source *source = &cut->sources[s];
-    struct strip_rows rows = {.offsets = parts->direct + step};
     bool is_whole = (t + 1) * STRIP_TILE_PX <= parts->strip->pixels;
     places += t * STRIP_TILE_PX;
-    if (is_whole && source->is_direct && find_rows(source, run->buffers, places, &rows))
-        return rows;
+    if (is_whole && source->is_direct && is_even(source, places))
+        return (struct strip_rows){first_tap(source, run->buffers, places[0]), source->apart_bytes,
+                                   parts->direct + step};
     uint8_t *tile = parts->tiles + (t * cut->steps + step) * STRIP_TILE_BYTES;
     if (source->is_slot) {
         image_rows_gather(cut, run, places, parts->image_rows, tile);
@@ -292,8 +302,7 @@ struct strip *strip_open(const struct strip_cut *cut, const struct step_run *run
     size_t first = index * STRIP_PX, all = run->images * image_pixels(cut);
     struct strip_place places[STRIP_PX];
     strip->pixels = all - first < STRIP_PX ? all - first : STRIP_PX;
-    fill_places(cut, run, first, strip->pixels, places);
-    fill_pixels(cut, run, places, strip);
+    fill_pixels(cut, run, first, places, strip);
     for (size_t t = 0; t * STRIP_TILE_PX < strip->pixels; t++)
         for (size_t s = 0, step = 0; s < cut->source_count; step += cut->sources[s].steps, s++)
             strip->rows[s][t] = lay_tile(cut, run, &parts, places, s, step, t);

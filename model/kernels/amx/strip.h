@@ -26,11 +26,14 @@ enum {
 struct strip_source {
     const struct tensor *tensor;
     uint32_t kernel_px, stride_px, pad_px;
-    size_t tap_bytes; /* of K; whole steps, but where a slot's pixels are the input */
-    size_t steps;     /* of K */
-    bool is_slot;     /* STEP_CONV_INPUT: always gathered, see image_rows.h */
-    bool is_widened;  /* u8 in memory, bfloat16 in the tile */
-    bool is_direct;   /* tiles may be loaded from where the tensor lies */
+    size_t tap_bytes;   /* of K; whole steps, but where a slot's pixels are the input */
+    size_t steps;       /* of K */
+    bool is_slot;       /* STEP_CONV_INPUT: always gathered, see image_rows.h */
+    bool is_widened;    /* u8 in memory, bfloat16 in the tile */
+    bool is_direct;     /* tiles may be loaded from where the tensor lies */
+    size_t apart_bytes; /* from an output pixel's first tap to the next one's in its row */
+    bool goes_on_in_rows, goes_on_in_images; /* so far from a row's last pixel to the next row's
+                                                first, too, or an image's to the next image's */
 };
 
 /* A step seen so; cheap to make. */
