@@ -53,7 +53,7 @@ static void pad_row(const struct strip_cut *cut, size_t count, uint8_t *to)
         memset(to, 0, count * cut->sources[0].tap_bytes);
         return;
     }
-    uint8_t padding[IMAGE_ROWS_RGB];
+    uint8_t padding[IMAGE_ROWS_RGB] = {0};
     for (size_t c = 0; c < IMAGE_ROWS_RGB; c++)
         padding[c] = requantize_pixel_padding(cut->step, c);
     for (size_t i = 0; i < count; i++, to += IMAGE_ROWS_RGB)
