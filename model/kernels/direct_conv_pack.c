@@ -8,8 +8,15 @@ enum { LINE_BYTES = 64 };
 
 size_t direct_conv_pack_elements(const struct direct_conv *conv)
 {
-    size_t elements = conv->arithmetic == STEP_INT8 ? 4 : conv->arithmetic == STEP_BF16 ? 2 : 1;
-    return conv->is_widened ? elements / 2 : elements;
+    switch (conv->arithmetic) {
+    case STEP_INT8:
+        return conv->is_widened ? 2 : 4;
+    case STEP_BF16:
+        return conv->is_widened ? 1 : 2;
+    case STEP_FLOAT32:
+        break;
+    }
+    return 1;
 }
 
 static size_t divide_up(size_t value, size_t divisor)
@@ -111,6 +118,7 @@ int8_t direct_conv_pack_put(const struct direct_conv *conv, const struct direct_
         weights + (step_index * layout->panel_channels + channel) * DIRECT_CONV_STEP_BYTES;
     if (conv->arithmetic == STEP_INT8) {
         int8_t level = requantize_weight(weight, input_scale, scale);
+        /* NOLINTNEXTLINE(bugprone-signed-char-misuse,cert-str34-c): a number, no character */
         int16_t wide = level;
         if (conv->is_widened)
             memcpy(to + element * sizeof wide, &wide, sizeof wide);
