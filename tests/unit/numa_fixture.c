@@ -6,8 +6,9 @@ const struct numa_topology *numa_fixture_topology(void)
 {
     static struct numa_node nodes[2];
     static const struct numa_topology topology = {2, nodes};
-    static size_t found;
     struct numa_cpus own;
+    size_t found = 0;
+    memset(nodes, 0, sizeof nodes);
     numa_affinity(&own);
     for (size_t cpu = 0; cpu < NUMA_MAX_CPUS && found < 2; cpu++) {
         if (!CPU_ISSET_S(cpu, sizeof own, own.sets))
