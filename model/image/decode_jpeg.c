@@ -167,9 +167,11 @@ static void read_header(struct reader *reader)
         reader->status = status;
         longjmp(reader->come_back, 1);
     }
+    /* Rows as they come, and those of CMYK once more as RGB. */
+    unsigned bytes_per_px = jpeg->num_components == 4 ? 4 + PIXEL_BYTES : PIXEL_BYTES;
     reader->info = (struct image_info){
         IMAGE_FORMAT_JPEG, jpeg->image_width, jpeg->image_height, find_orientation(jpeg),
-        image_decode_bytes(jpeg->image_width, BATCH_ROWS, 4, coefficient_bytes(jpeg))};
+        image_decode_bytes(jpeg->image_width, BATCH_ROWS, bytes_per_px, coefficient_bytes(jpeg))};
 }
 
 /* a * b / 255, rounded, without the division; as PIL has it. */

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 WIDTH, HEIGHT = 3000, 2000
-WINDOW_BYTES = 256 << 10  # rows are said whole, of which a baseline JPEG's have the crop's columns alone
+WINDOW_BYTES = 16 * 3 * (WIDTH - 224 * HEIGHT // 232)  # 16 rows are said whole; those of a baseline JPEG end with the crop
 SLACK_BYTES = 3 << 20  # rows, tables, the library's code: nothing that grows with the image
 
 
