@@ -36,10 +36,8 @@ static size_t padded_channels(const struct direct_conv *conv, const struct tenso
  * one). */
 static bool is_readable(const struct direct_conv *conv, const struct tensor *tensor)
 {
-    static const enum tensor_type types[] = {
-        [STEP_FLOAT32] = TENSOR_F32, [STEP_BF16] = TENSOR_BF16, [STEP_INT8] = TENSOR_U8};
     size_t padded = padded_channels(conv, tensor);
-    return tensor->type == types[conv->arithmetic] &&
+    return tensor->type == step_tensor_type(conv->arithmetic) &&
            (padded == tensor->channels || tensor->type == TENSOR_U8) &&
            padded <= tensor->pixel_stride;
 }

@@ -8,9 +8,7 @@ enum { LINE_BYTES = 64 };
 
 static bool has_type_of_steps(const struct direct_conv *conv, const struct tensor *tensor)
 {
-    static const enum tensor_type types[] = {
-        [STEP_FLOAT32] = TENSOR_F32, [STEP_BF16] = TENSOR_BF16, [STEP_INT8] = TENSOR_U8};
-    return !conv->is_widened && tensor->type == types[conv->arithmetic];
+    return !conv->is_widened && tensor->type == step_tensor_type(conv->arithmetic);
 }
 
 bool direct_conv_copy_is_needed(const struct direct_conv *conv, const struct step *step)

@@ -25,6 +25,12 @@ enum step_op {
  * weights, summed in int32; model/kernels/requantize.h says how a sum becomes an output. */
 enum step_arithmetic { STEP_FLOAT32, STEP_BF16, STEP_INT8 };
 
+/* What its activations are stored as. */
+static inline enum tensor_type step_tensor_type(enum step_arithmetic arithmetic)
+{
+    return arithmetic == STEP_INT8 ? TENSOR_U8 : arithmetic == STEP_BF16 ? TENSOR_BF16 : TENSOR_F32;
+}
+
 struct kernel;
 
 /* One operation of the plan. A convolution is out = relu?(conv(input) + projection? + residual? +

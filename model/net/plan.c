@@ -48,8 +48,6 @@ static bool is_projection(const struct graph *graph, size_t index)
  */
 static void choose_types(struct builder *builder)
 {
-    static const enum tensor_type types[] = {
-        [STEP_FLOAT32] = TENSOR_F32, [STEP_BF16] = TENSOR_BF16, [STEP_INT8] = TENSOR_U8};
     const struct graph *graph = builder->graph;
     for (size_t i = 0; i < graph->layer_count; i++) {
         bool is_vector =
@@ -59,7 +57,7 @@ static void choose_types(struct builder *builder)
             is_pooled = is_pooled || (graph->layers[k].op == GRAPH_AVERAGE_POOL &&
                                       graph->layers[k].input == (int)i);
         builder->layer_type[i] =
-            is_vector || is_pooled ? TENSOR_F32 : types[builder->options->arithmetic];
+            is_vector || is_pooled ? TENSOR_F32 : step_tensor_type(builder->options->arithmetic);
     }
 }
 

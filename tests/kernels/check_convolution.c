@@ -145,9 +145,7 @@ static void fill_tensor(struct fixture *fixture, unsigned index, bool is_extreme
 static void make_tensors(struct fixture *fixture, const struct kernel_layout *layout,
                          const struct shape *shape)
 {
-    static const enum tensor_type types[] = {
-        [STEP_FLOAT32] = TENSOR_F32, [STEP_BF16] = TENSOR_BF16, [STEP_INT8] = TENSOR_U8};
-    enum tensor_type type = types[shape->is_u8 ? STEP_INT8 : shape->arithmetic];
+    enum tensor_type type = step_tensor_type(shape->is_u8 ? STEP_INT8 : shape->arithmetic);
     uint32_t pad_px = shape->kernel_px / 2;
     uint32_t out_px = (shape->in_px + 2 * pad_px - shape->kernel_px) / shape->stride_px + 1;
     const struct kernel_layout plain = {.image_pixel_multiple = 1};
