@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "server/config/cpu_count.h"
+#include "tests/unit/system_fixture.h"
 
 static const char mounts_v2[] =
     "22 1 0:21 / /proc rw shared:1 - proc proc rw\n"
@@ -24,50 +25,17 @@ static const char mounts_v1[] =
     "36 22 0:31 / /sys/fs/cgroup/cpuset rw shared:9 - cgroup cgroup rw,cpuset\n"
     "37 22 0:32 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct\n";
 
-static char root[64];
-
-static int make_root(void **state)
-{
-    (void)state;
-    strcpy(root, "/tmp/test_cpu_count.XXXXXX");
-    return mkdtemp(root) ? 0 : -1;
-}
-
-static int remove_root(void **state)
-{
-    (void)state;
-    char command[128];
-    (void)snprintf(command, sizeof command, "rm -r %s", root);
-    return system(command);
-}
-
-static void put(const char *path, const char *text)
-{
-    char full[512];
-    (void)snprintf(full, sizeof full, "%s%s", root, path);
-    for (char *slash = strchr(full + strlen(root) + 1, '/'); slash;
-         slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        (void)mkdir(full, 0700);
-        *slash = '/';
-    }
-    FILE *file = fopen(full, "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-}
-
 static void expect_quota(uint64_t expected)
 {
     uint64_t thousandths = 0;
-    assert_true(cpu_count_quota(root, &thousandths));
+    assert_true(cpu_count_quota(system_fixture_root(), &thousandths));
     assert_int_equal(thousandths, expected);
 }
 
 static void expect_no_quota(void)
 {
     uint64_t thousandths = 12345;
-    assert_false(cpu_count_quota(root, &thousandths));
+    assert_false(cpu_count_quota(system_fixture_root(), &thousandths));
     assert_int_equal(thousandths, 12345);
 }
 
@@ -80,73 +48,75 @@ static void test_nothing_mounted(void **state)
 static void test_version_2_smallest_of_ancestors(void **state)
 {
     (void)state;
-    put("/proc/self/cgroup", "0::/pods/pod1/box\n");
-    put("/proc/self/mountinfo", mounts_v2);
-    put("/sys/fs/cgroup/pods/pod1/box/cpu.max", "max 100000\n");
+    system_fixture_put("/proc/self/cgroup", "0::/pods/pod1/box\n");
+    system_fixture_put("/proc/self/mountinfo", mounts_v2);
+    system_fixture_put("/sys/fs/cgroup/pods/pod1/box/cpu.max", "max 100000\n");
     expect_no_quota();
-    put("/sys/fs/cgroup/pods/cpu.max", "800000 100000\n");
+    system_fixture_put("/sys/fs/cgroup/pods/cpu.max", "800000 100000\n");
     expect_quota(8000);
-    put("/sys/fs/cgroup/pods/pod1/cpu.max", "125000 50000\n");
+    system_fixture_put("/sys/fs/cgroup/pods/pod1/cpu.max", "125000 50000\n");
     expect_quota(2500);
-    put("/sys/fs/cgroup/pods/pod1/box/cpu.max", "400000 100000\n");
+    system_fixture_put("/sys/fs/cgroup/pods/pod1/box/cpu.max", "400000 100000\n");
     expect_quota(2500);
 }
 
 static void test_version_2_group_of_its_own(void **state)
 {
     (void)state;
-    put("/proc/self/cgroup", "0::/\n");
-    put("/proc/self/mountinfo", mounts_v2);
-    put("/sys/fs/cgroup/cpu.max", "50000 100000\n");
+    system_fixture_put("/proc/self/cgroup", "0::/\n");
+    system_fixture_put("/proc/self/mountinfo", mounts_v2);
+    system_fixture_put("/sys/fs/cgroup/cpu.max", "50000 100000\n");
     expect_quota(500);
 }
 
 static void test_version_1(void **state)
 {
     (void)state;
-    put("/proc/self/cgroup", "5:memory:/other\n4:cpuset:/elsewhere\n3:cpu,cpuacct:/a/b\n0::/\n");
-    put("/proc/self/mountinfo", mounts_v1);
-    put("/sys/fs/cgroup/cpu,cpuacct/a/b/cpu.cfs_quota_us", "-1\n");
-    put("/sys/fs/cgroup/cpu,cpuacct/a/b/cpu.cfs_period_us", "100000\n");
+    system_fixture_put("/proc/self/cgroup",
+                       "5:memory:/other\n4:cpuset:/elsewhere\n3:cpu,cpuacct:/a/b\n0::/\n");
+    system_fixture_put("/proc/self/mountinfo", mounts_v1);
+    system_fixture_put("/sys/fs/cgroup/cpu,cpuacct/a/b/cpu.cfs_quota_us", "-1\n");
+    system_fixture_put("/sys/fs/cgroup/cpu,cpuacct/a/b/cpu.cfs_period_us", "100000\n");
     expect_no_quota();
-    put("/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_quota_us", "300000\n");
-    put("/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_period_us", "100000\n");
+    system_fixture_put("/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_quota_us", "300000\n");
+    system_fixture_put("/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_period_us", "100000\n");
     expect_quota(3000);
 }
 
 static void test_version_1_mounted_at_our_group(void **state)
 {
     (void)state;
-    put("/proc/self/cgroup", "3:cpu:/docker/abc\n");
-    put("/proc/self/mountinfo",
-        "37 22 0:32 /docker/abc /sys/fs/cgroup/cpu ro - cgroup cgroup rw,cpu\n");
-    put("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "150000\n");
-    put("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
+    system_fixture_put("/proc/self/cgroup", "3:cpu:/docker/abc\n");
+    system_fixture_put("/proc/self/mountinfo",
+                       "37 22 0:32 /docker/abc /sys/fs/cgroup/cpu ro - cgroup cgroup rw,cpu\n");
+    system_fixture_put("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "150000\n");
+    system_fixture_put("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
     expect_quota(1500);
 }
 
 static void test_both_versions(void **state)
 {
     (void)state;
-    put("/proc/self/cgroup", "3:cpu:/\n0::/x\n");
+    system_fixture_put("/proc/self/cgroup", "3:cpu:/\n0::/x\n");
     char mounts[512];
     (void)snprintf(mounts, sizeof mounts, "%s%s", mounts_v2,
                    "37 22 0:32 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n");
-    put("/proc/self/mountinfo", mounts);
-    put("/sys/fs/cgroup/x/cpu.max", "600000 100000\n");
-    put("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "700000\n");
-    put("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
+    system_fixture_put("/proc/self/mountinfo", mounts);
+    system_fixture_put("/sys/fs/cgroup/x/cpu.max", "600000 100000\n");
+    system_fixture_put("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "700000\n");
+    system_fixture_put("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
     expect_quota(6000);
 }
 
 static void test_nonsense(void **state)
 {
     (void)state;
-    put("/proc/self/cgroup", "garbage\n:\n0::/\n");
-    put("/proc/self/mountinfo", "short\n1 2 - x\n30 22 0:26 / /sys/fs/cgroup rw - cgroup2 c rw\n");
-    put("/sys/fs/cgroup/cpu.max", "100000 0\n");
+    system_fixture_put("/proc/self/cgroup", "garbage\n:\n0::/\n");
+    system_fixture_put("/proc/self/mountinfo",
+                       "short\n1 2 - x\n30 22 0:26 / /sys/fs/cgroup rw - cgroup2 c rw\n");
+    system_fixture_put("/sys/fs/cgroup/cpu.max", "100000 0\n");
     expect_no_quota();
-    put("/sys/fs/cgroup/cpu.max", "18446744073709551615 1\n");
+    system_fixture_put("/sys/fs/cgroup/cpu.max", "18446744073709551615 1\n");
     expect_no_quota();
 }
 
@@ -165,7 +135,8 @@ static void test_usable_follows_the_affinity_mask(void **state)
     assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
 }
 
-#define IN_ROOT(test) cmocka_unit_test_setup_teardown(test, make_root, remove_root)
+#define IN_ROOT(test)                                                                              \
+    cmocka_unit_test_setup_teardown(test, system_fixture_begin, system_fixture_end)
 
 int main(void)
 {

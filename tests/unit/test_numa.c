@@ -14,39 +14,7 @@
 #include <unistd.h>
 
 #include "model/base/numa.h"
-
-static char root[64];
-
-static int make_root(void **state)
-{
-    (void)state;
-    strcpy(root, "/tmp/test_numa.XXXXXX");
-    return mkdtemp(root) ? 0 : -1;
-}
-
-static int remove_root(void **state)
-{
-    (void)state;
-    char command[128];
-    (void)snprintf(command, sizeof command, "rm -r %s", root);
-    return system(command);
-}
-
-static void put(const char *path, const char *text)
-{
-    char full[512];
-    (void)snprintf(full, sizeof full, "%s%s", root, path);
-    for (char *slash = strchr(full + strlen(root) + 1, '/'); slash;
-         slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        (void)mkdir(full, 0700);
-        *slash = '/';
-    }
-    FILE *file = fopen(full, "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-}
+#include "tests/unit/system_fixture.h"
 
 static void put_online(const char *nodes, const char *memory)
 {
@@ -54,15 +22,15 @@ static void put_online(const char *nodes, const char *memory)
     (void)snprintf(status, sizeof status,
                    "Name:\tx\nCpus_allowed_list:\t0-63\nMems_allowed:\t3\nMems_allowed_list:\t%s",
                    memory);
-    put("/sys/devices/system/node/online", nodes);
-    put("/proc/self/status", status);
+    system_fixture_put("/sys/devices/system/node/online", nodes);
+    system_fixture_put("/proc/self/status", status);
 }
 
 static void put_node(unsigned number, const char *cpus)
 {
     char path[128];
     (void)snprintf(path, sizeof path, "/sys/devices/system/node/node%u/cpulist", number);
-    put(path, cpus);
+    system_fixture_put(path, cpus);
 }
 
 static struct numa_cpus range(size_t first, size_t last)
@@ -82,7 +50,8 @@ static struct numa_cpus both(struct numa_cpus a, struct numa_cpus b)
 static void expect_nodes(struct numa_cpus allowed, size_t count, const struct numa_node *expected)
 {
     struct numa_topology topology = {.node_count = 99};
-    assert_int_equal(numa_topology_init(root, &allowed, &topology, NULL), STATUS_OK);
+    assert_int_equal(numa_topology_init(system_fixture_root(), &allowed, &topology, NULL),
+                     STATUS_OK);
     assert_int_equal(topology.node_count, count);
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(topology.nodes[i].number, expected[i].number);
@@ -198,7 +167,7 @@ static void test_files_that_are_not_there(void **state)
     put_node(1, "2-3\n");
     const struct numa_node expected[] = {{0, 2, range(0, 1)}, {1, 2, range(2, 3)}};
     expect_nodes(range(0, 3), 2, expected);
-    put("/proc/self/status", "Name:\tx\n");
+    system_fixture_put("/proc/self/status", "Name:\tx\n");
     expect_no_part(range(0, 3));
 }
 
@@ -309,7 +278,8 @@ static void test_this_machine(void **state)
     numa_topology_fini(&topology);
 }
 
-#define IN_ROOT(test) cmocka_unit_test_setup_teardown(test, make_root, remove_root)
+#define IN_ROOT(test)                                                                              \
+    cmocka_unit_test_setup_teardown(test, system_fixture_begin, system_fixture_end)
 
 int main(void)
 {
