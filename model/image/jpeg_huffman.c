@@ -83,14 +83,18 @@ static inline unsigned second_run_in(uint32_t entry)
     return entry >> SECOND_RUN & 15;
 }
 
-static inline int8_t value_in(uint32_t entry)
+/* By way of int8_t, which a CPU takes from a byte of a register at once: by shifts image_prepare
+ * takes 2 % longer. */
+static inline int16_t value_in(uint32_t entry)
 {
-    return (int8_t)(entry >> VALUE);
+    int8_t value = (int8_t)(entry >> VALUE);
+    /* NOLINTNEXTLINE(bugprone-signed-char-misuse,cert-str34-c): a number, no character */
+    return value;
 }
 
-static inline int8_t second_value_in(uint32_t entry)
+static inline int16_t second_value_in(uint32_t entry)
 {
-    return (int8_t)((int8_t)(entry >> (SECOND_VALUE - 1)) >> 1);
+    return (int16_t)((int8_t)(entry >> (SECOND_VALUE - 1)) >> 1);
 }
 
 /* All entries of the look that begin with `code`. */
@@ -119,7 +123,6 @@ static void add_seconds(uint32_t *look)
     memcpy(single, look, sizeof single);
     for (unsigned i = 0; i <= mask; i++) {
         uint32_t first = single[i], second = single[i << used_in(first) & mask];
-        /* NOLINTNEXTLINE(bugprone-signed-char-misuse,cert-str34-c): a number, no character */
         int value = value_in(second);
         if (is_open(first) || advance_in(first) > 0 || is_open(second) ||
             used_in(first) + used_in(second) > LOOK_BITS || value < -64 || value > 63)
@@ -287,9 +290,7 @@ static inline bool read_rest(struct bits *bits, const struct jpeg_huffman_table 
             uint32_t entry = look(table, bits);
             unsigned first = k + run_in(entry), second = first + 1 + second_run_in(entry);
             unsigned next = second + advance_in(entry);
-            /* NOLINTNEXTLINE(bugprone-signed-char-misuse,cert-str34-c): a number, no character */
             block[natural_order[second]] = second_value_in(entry);
-            /* NOLINTNEXTLINE(bugprone-signed-char-misuse,cert-str34-c): a number, no character */
             block[natural_order[first]] = value_in(entry);
             if (is_open(entry)) {
                 k = read_open(bits, table, entry, k, block);
@@ -316,7 +317,6 @@ static inline bool read_first(struct bits *bits, const struct jpeg_huffman_table
     refill(bits);
     uint32_t entry = look(table, bits);
     bool was_open = is_open(entry);
-    /* NOLINTNEXTLINE(bugprone-signed-char-misuse,cert-str34-c): a number, no character */
     int value = value_in(entry);
     if (was_open) {
         if (used_in(entry) == 0)
