@@ -73,7 +73,7 @@ static void print_text(const struct load_options *options, const struct load_res
            options->clients == 1 ? "" : "s", options->image_count,
            options->image_count == 1 ? "" : "s");
     if (options->rate_per_second > 0)
-        printf("arrivals %.0f images/s on average, at random\n", options->rate_per_second);
+        printf("arrivals %.0f images/s, at random moments\n", options->rate_per_second);
     printf("answers  %zu in %.1f s: %.1f images/s%s\n", result->answered,
            (double)result->elapsed_us / 1e6, images_per_second(result),
            result->is_stopped ? ", interrupted" : "");

@@ -12,20 +12,32 @@ static double random_fraction(uint64_t *state)
     return ldexp((double)((bits >> 11) + 1), -53);
 }
 
-void arrivals_init(struct arrivals *arrivals, double per_second, uint64_t start_us)
+/* Arrivals of a Poisson process whose number is given are that many independent moments. Of n of
+ * them the first leaves a share of the time that is the largest of n random ones: u^(1/n). */
+static void draw_next(struct arrivals *arrivals)
 {
-    *arrivals = (struct arrivals){.mean_gap_us = 1e6 / per_second,
+    if (arrivals->left > 0)
+        arrivals->next_us = arrivals->end_us - (arrivals->end_us - arrivals->next_us) *
+                                                   pow(random_fraction(&arrivals->state),
+                                                       1.0 / (double)arrivals->left);
+}
+
+void arrivals_init(struct arrivals *arrivals, size_t count, uint64_t start_us, uint64_t duration_us)
+{
+    *arrivals = (struct arrivals){.left = count,
                                   .next_us = (double)start_us,
+                                  .end_us = (double)start_us + (double)duration_us,
                                   .state = UINT64_C(88172645463325252)};
-    arrivals_pass(arrivals);
+    draw_next(arrivals);
 }
 
 uint64_t arrivals_due_us(const struct arrivals *arrivals)
 {
-    return (uint64_t)arrivals->next_us;
+    return arrivals->left > 0 ? (uint64_t)arrivals->next_us : UINT64_MAX;
 }
 
 void arrivals_pass(struct arrivals *arrivals)
 {
-    arrivals->next_us -= arrivals->mean_gap_us * log(random_fraction(&arrivals->state));
+    arrivals->left--;
+    draw_next(arrivals);
 }

@@ -313,6 +313,12 @@ static size_t count_unsent(struct load *load)
     return count;
 }
 
+static size_t arrival_count(const struct load_options *options)
+{
+    double count = options->rate_per_second * (double)options->duration_us / 1e6;
+    return count < LOAD_MOST_ANSWERS ? (size_t)(count + 0.5) : LOAD_MOST_ANSWERS;
+}
+
 static int compare_times(const void *a, const void *b)
 {
     uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
@@ -331,7 +337,7 @@ enum status load_run(const struct load_options *options, struct load_result *ret
         status = init_clients(&load, error);
     load.start_us = load.last_us = clock_now_us();
     if (has_rate(&load))
-        arrivals_init(&load.arrivals, options->rate_per_second, load.start_us);
+        arrivals_init(&load.arrivals, arrival_count(options), load.start_us, options->duration_us);
     if (!status)
         status = drive(&load, error);
     load.result.unsent = count_unsent(&load);

@@ -16,7 +16,7 @@ struct load_options {
     const struct span *images; /* the bodies, taken in turn; borrowed for the call */
     size_t image_count;        /* at least 1 */
     unsigned clients;          /* 1 to LOAD_MOST_CLIENTS */
-    double rate_per_second;    /* of arrivals, on average (arrivals.h); 0: keep the service busy */
+    double rate_per_second;    /* of arrivals (arrivals.h); 0: keep the service busy */
     uint64_t duration_us;      /* after which no more is asked; what is under way is waited for */
     uint64_t timeout_us;       /* of a request */
     int stop_fd; /* when it can be read, all is broken off; what was answered counts. -1: none */
