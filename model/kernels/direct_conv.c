@@ -5,6 +5,7 @@
 
 #include "model/kernels/direct_conv_copy.h"
 #include "model/kernels/direct_conv_pack.h"
+#include "model/kernels/pixel_order.h"
 #include "model/kernels/requantize.h"
 
 enum {
@@ -66,8 +67,8 @@ bool direct_conv_supports(const struct direct_conv *conv, const struct step *ste
 {
     if ((step->op != STEP_CONV && step->op != STEP_LINEAR) ||
         step->arithmetic != conv->arithmetic || !are_inputs_readable(conv, step) ||
-        step->input->halo_px < step->pad_px || !is_storable(conv, step) ||
-        (step->projection && step->groups > 1))
+        step->input->halo_px < step->pad_px || step->pad_px >= step->kernel_px ||
+        !is_storable(conv, step) || (step->projection && step->groups > 1))
         return false;
     struct direct_conv_layout layout = layout_of(conv, step);
     /* A bfloat16 step of two channels must not reach into the next group, nor s8's of four. */
@@ -162,13 +163,14 @@ size_t direct_conv_units(const struct direct_conv *conv, const struct step *step
     return cut.strips * cut.groups;
 }
 
-/* A thread's own: the pointers of a strip, then a pixel to be read and written for those behind its
- * end, then copies of what the strip reads. */
+/* A thread's own: the pointers of a strip and the taps of its tiles, then a pixel to be read and
+ * written for those behind its end, then copies of what the strip reads. */
 struct strip {
     const uint8_t *input[DIRECT_CONV_MAX_STRIP + DIRECT_CONV_MAX_TILE];
     const uint8_t *projection[DIRECT_CONV_MAX_STRIP + DIRECT_CONV_MAX_TILE];
     const uint8_t *residual[DIRECT_CONV_MAX_STRIP + DIRECT_CONV_MAX_TILE];
     uint8_t *output[DIRECT_CONV_MAX_STRIP + DIRECT_CONV_MAX_TILE];
+    struct pixel_taps taps[DIRECT_CONV_MAX_STRIP]; /* [tiles] */
     uint8_t spare[];
 };
 
@@ -192,10 +194,12 @@ size_t direct_conv_scratch_bytes(const struct direct_conv *conv, const struct st
     return copies_at(step) + direct_conv_copy_bytes(&copy, step, DIRECT_CONV_MAX_STRIP);
 }
 
-/* Pointers of the output pixels [first, first + count) of one output row, to index `at` on. */
-static void fill_row(const struct step_run *run, size_t image, uint32_t y, uint32_t x, size_t count,
+/* Pointers of a run of pixels, to index `at` on. */
+static void fill_run(const struct step_run *run, const struct pixel_run *pixels,
                      struct strip *strip, size_t at)
 {
+    size_t image = run->first_image + pixels->image, count = pixels->count;
+    uint32_t y = (uint32_t)pixels->y, x = (uint32_t)pixels->x;
     const struct step *step = run->step;
     const struct tensor *input = step->input, *output = step->output;
     size_t in_bytes = tensor_element_bytes(input->type);
@@ -228,26 +232,45 @@ static void fill_row(const struct step_run *run, size_t image, uint32_t y, uint3
     }
 }
 
+/* Adds a run's taps to those of the tiles that its pixels, from `at` on, are in. */
+static void add_taps(const struct direct_conv *conv, const struct pixel_run *pixels, size_t at,
+                     struct pixel_taps *taps)
+{
+    const struct pixel_taps *more = &pixels->taps;
+    size_t first = at / conv->tile_px, last = (at + pixels->count - 1) / conv->tile_px;
+    for (size_t tile = first; tile <= last; tile++) {
+        struct pixel_taps *all = &taps[tile];
+        if (tile * conv->tile_px >= at) {
+            *all = *more;
+            continue;
+        }
+        all->first_y = more->first_y < all->first_y ? more->first_y : all->first_y;
+        all->last_y = more->last_y > all->last_y ? more->last_y : all->last_y;
+        all->first_x = more->first_x < all->first_x ? more->first_x : all->first_x;
+        all->last_x = more->last_x > all->last_x ? more->last_x : all->last_x;
+    }
+}
+
 /* Fills the pointers of pixels [first, first + count) of the pass, and those behind to a whole
  * tile.
  */
-static void fill_strip(const struct direct_conv *conv, const struct step_run *run, size_t first,
-                       size_t count, struct strip *strip)
+static void fill_strip(const struct direct_conv *conv, const struct step_run *run,
+                       const struct pixel_order *order, size_t first, size_t count,
+                       struct strip *strip)
 {
-    const struct tensor *output = run->step->output;
-    size_t width = output->width_px, image_px = width * output->height_px, at = 0, used = 0;
+    size_t at = 0, used = 0;
     bool is_copied = direct_conv_copy_is_needed(conv, run->step);
     struct direct_conv_copy copy = direct_conv_copy_layout(conv, run->step, DIRECT_CONV_MAX_STRIP);
     while (at < count) {
-        size_t pixel = first + at, within = pixel % image_px, x = within % width;
-        size_t row = count - at < width - x ? count - at : width - x;
-        fill_row(run, run->first_image + pixel / image_px, (uint32_t)(within / width), (uint32_t)x,
-                 row, strip, at);
+        struct pixel_run pixels = pixel_order_run(order, first + at);
+        pixels.count = pixels.count < count - at ? pixels.count : count - at;
+        fill_run(run, &pixels, strip, at);
+        add_taps(conv, &pixels, at, strip->taps);
         if (is_copied)
             used = direct_conv_copy_run(conv, &copy, run->step,
-                                        (uint8_t *)strip + copies_at(run->step), at, used, row,
-                                        strip->input, strip->projection);
-        at += row;
+                                        (uint8_t *)strip + copies_at(run->step), at, used,
+                                        pixels.count, strip->input, strip->projection);
+        at += pixels.count;
     }
     for (; at % conv->tile_px != 0; at++) {
         strip->input[at] = strip->input[count - 1];
@@ -257,7 +280,7 @@ static void fill_strip(const struct direct_conv *conv, const struct step_run *ru
 }
 
 static size_t fill_segments(const struct direct_conv *conv, const struct step *step,
-                            const struct direct_conv_layout *layout,
+                            const struct direct_conv_layout *layout, const struct pixel_taps *taps,
                             struct direct_conv_segment *ret_segments)
 {
     const struct tensor *input = step->input;
@@ -268,15 +291,49 @@ static size_t fill_segments(const struct direct_conv *conv, const struct step *s
         row = copy.plane_bytes;
         pixel = copy.pixel_bytes;
     }
-    for (size_t ky = 0; ky < step->kernel_px; ky++)
-        for (size_t kx = 0; kx < step->kernel_px; kx++) {
+    for (size_t ky = taps->first_y; ky < taps->last_y; ky++)
+        for (size_t kx = taps->first_x; kx < taps->last_x; kx++)
             ret_segments[count++] = (struct direct_conv_segment){
-                .steps = (uint32_t)layout->tap_steps, .offset_bytes = ky * row + kx * pixel};
-        }
+                .first_step = (uint32_t)((ky * step->kernel_px + kx) * layout->tap_steps),
+                .steps = (uint32_t)layout->tap_steps,
+                .offset_bytes = ky * row + kx * pixel};
     if (step->projection)
-        ret_segments[count++] =
-            (struct direct_conv_segment){.source = 1, .steps = (uint32_t)layout->projection_steps};
+        ret_segments[count++] = (struct direct_conv_segment){
+            .source = 1,
+            .first_step = (uint32_t)(taps_of(step) * layout->tap_steps),
+            .steps = (uint32_t)layout->projection_steps};
     return count;
+}
+
+/* A panel of a strip's tiles, as many of them at once as read the same taps. */
+static void run_tiles(const struct direct_conv *conv, const struct step *step,
+                      const struct direct_conv_layout *layout, const struct strip *strip,
+                      size_t tiles, struct direct_conv_panel panel)
+{
+    struct direct_conv_segment segments[DIRECT_CONV_MAX_SEGMENTS];
+    panel.segments = segments;
+    for (size_t first = 0, last; first < tiles; first = last) {
+        const struct pixel_taps *taps = &strip->taps[first];
+        last = first + 1;
+        while (last < tiles && memcmp(&strip->taps[last], taps, sizeof *taps) == 0)
+            last++;
+        size_t at = first * conv->tile_px;
+        panel.segment_count = fill_segments(conv, step, layout, taps, segments);
+        panel.pixels[0] = strip->input + at;
+        panel.pixels[1] = strip->projection + at;
+        panel.output = strip->output + at;
+        panel.residual = step->residual ? strip->residual + at : NULL;
+        panel.tiles = last - first;
+        layout->run(&panel);
+    }
+}
+
+/* Copies are shared between neighbours of a row, which the order by taps would part. */
+static struct pixel_order order_of(const struct direct_conv *conv, const struct step *step,
+                                   size_t images)
+{
+    return direct_conv_copy_is_needed(conv, step) ? pixel_order_by_rows(step, images)
+                                                  : pixel_order_by_taps(step, images);
 }
 
 void direct_conv_run(const struct direct_conv *conv, const struct step_run *run, size_t first,
@@ -287,14 +344,9 @@ void direct_conv_run(const struct direct_conv *conv, const struct step_run *run,
     struct direct_conv_layout layout = layout_of(conv, step);
     struct cut cut = cut_of(conv, &layout, step, run->images);
     assert(last <= cut.strips * cut.groups);
+    struct pixel_order order = order_of(conv, step, run->images);
     struct strip *strip = scratch;
-    struct direct_conv_segment segments[DIRECT_CONV_MAX_SEGMENTS];
     struct direct_conv_panel panel = {
-        .pixels = {strip->input, strip->projection},
-        .output = strip->output,
-        .residual = step->residual ? strip->residual : NULL,
-        .segments = segments,
-        .segment_count = fill_segments(conv, step, &layout, segments),
         .residual_multiplier = requantize_residual_multiplier(step),
         .output_type = step->output->type,
         .residual_type = step->residual ? step->residual->type : step->output->type,
@@ -303,12 +355,12 @@ void direct_conv_run(const struct direct_conv *conv, const struct step_run *run,
     for (size_t unit = first; unit < last; unit++) {
         size_t begin = unit % cut.strips * cut.strip_px, group = unit / cut.strips;
         size_t count = cut.pixels - begin < cut.strip_px ? cut.pixels - begin : cut.strip_px;
-        fill_strip(conv, run, begin, count, strip);
-        panel.tiles = (count + conv->tile_px - 1) / conv->tile_px;
+        fill_strip(conv, run, &order, begin, count, strip);
+        size_t tiles = (count + conv->tile_px - 1) / conv->tile_px;
         for (size_t p = group * cut.group_panels;
              p < (group + 1) * cut.group_panels && p < layout.panels; p++) {
             direct_conv_pack_open(conv, &layout, step, p, &panel);
-            layout.run(&panel);
+            run_tiles(conv, step, &layout, strip, tiles, panel);
         }
     }
 }

@@ -7,7 +7,8 @@
  * each pixel it is given a pointer to its first tap; the other taps lie at offsets that are the
  * same for all pixels, since the zeros around an image are there to be read (tensor.halo_px). K
  * goes through in steps of four bytes: one float32, two bfloat16 or four u8. A block's projection
- * is more steps, on pointers of its own.
+ * is more steps, on pointers of its own. A tile leaves out the taps that would read zeros alone,
+ * see pixel_order.h.
  *
  * An output's sum is formed in the order of the segments whatever strip, tile or batch it is in. */
 #ifndef CLASSIFYD_MODEL_KERNELS_DIRECT_CONV_H
@@ -25,7 +26,8 @@ enum {
 
 /* K steps in a row. */
 struct direct_conv_segment {
-    uint32_t source; /* which array of pointers: 0 the input, 1 the projection's */
+    uint32_t source;     /* which array of pointers: 0 the input, 1 the projection's */
+    uint32_t first_step; /* of the panel's weights */
     uint32_t steps;
     size_t offset_bytes; /* from the pixel's pointer */
 };

@@ -274,10 +274,11 @@ void direct_conv_input_run(const struct direct_conv *conv, const struct step_run
         prepare_rows(conv, step, &run->slots[image], y, unit > first && y > 0, &parts);
         fill_pointers(conv, run, image, y, &parts);
         for (uint32_t ky = 0; ky < step->kernel_px; ky++)
-            segments[ky] = (struct direct_conv_segment){.steps = (uint32_t)layout.tap_steps,
-                                                        .offset_bytes = (y * step->stride_px + ky) %
-                                                                        step->kernel_px *
-                                                                        row_bytes(conv, step)};
+            segments[ky] = (struct direct_conv_segment){
+                .first_step = ky * (uint32_t)layout.tap_steps,
+                .steps = (uint32_t)layout.tap_steps,
+                .offset_bytes =
+                    (y * step->stride_px + ky) % step->kernel_px * row_bytes(conv, step)};
         for (size_t p = 0; p < layout.panels; p++) {
             direct_conv_pack_open(conv, &layout, step, p, &panel);
             panel.source_offset_bytes = 0;

@@ -66,7 +66,6 @@ TILE_INLINE void tile_store(uint8_t *to, int type, __m512 value, bool has_relu, 
 TILE_INLINE void tile_sum_up(const struct direct_conv_panel *panel, size_t tile, const int vectors,
                              tile_sum sums[TILE_PX][4])
 {
-    const uint8_t *weights = panel->weights;
 #pragma GCC unroll 6
     for (int i = 0; i < TILE_PX; i++)
 #pragma GCC unroll 4
@@ -75,6 +74,8 @@ TILE_INLINE void tile_sum_up(const struct direct_conv_panel *panel, size_t tile,
     for (size_t s = 0; s < panel->segment_count; s++) {
         const struct direct_conv_segment *segment = &panel->segments[s];
         const uint8_t *const *pixels = panel->pixels[segment->source] + tile * TILE_PX;
+        const uint8_t *weights =
+            (const uint8_t *)panel->weights + (size_t)segment->first_step * (size_t)vectors * 64;
         size_t offset = segment->offset_bytes + (segment->source ? 0 : panel->source_offset_bytes);
         const uint8_t *p0 = pixels[0] + offset, *p1 = pixels[1] + offset, *p2 = pixels[2] + offset;
         const uint8_t *p3 = pixels[3] + offset, *p4 = pixels[4] + offset, *p5 = pixels[5] + offset;
