@@ -182,11 +182,17 @@ static void copy_levels(const struct direct_conv *conv, const struct step *step,
                         const struct step_slot *slot, size_t first, uint8_t *to)
 {
     size_t count = (size_t)step->input->width_px * RGB;
-    for (size_t i = 0; i < count && slot->type == TENSOR_U8; i++)
-        put_level(conv, to, i, ((const uint8_t *)slot->data)[first + i]);
-    for (size_t i = 0; i < count && slot->type == TENSOR_F32; i++)
-        put_level(conv, to, i,
-                  requantize_pixel(step, ((const float *)slot->data)[first + i], i % RGB));
+    const float *floats = slot->data;
+    const uint8_t *levels = slot->data;
+    if (slot->type == TENSOR_F32) {
+        for (size_t i = 0; i < count; i++)
+            put_level(conv, to, i, requantize_pixel(step, floats[first + i], i % RGB));
+    } else if (conv->is_widened) {
+        for (size_t i = 0; i < count; i++)
+            put_level(conv, to, i, levels[first + i]);
+    } else {
+        memcpy(to, levels + first, count);
+    }
 }
 
 /* `count` elements of what stands outside the image: zero once normalised. */
