@@ -336,6 +336,15 @@ static struct pixel_order order_of(const struct direct_conv *conv, const struct 
                                                   : pixel_order_by_taps(step, images);
 }
 
+/* Of a pixel, for the first panel that reads it. Neighbours share the pixels of larger kernels, and
+ * float32 takes so long that the CPU finds its pixels ahead by itself (measured). */
+static size_t fetch_bytes(const struct step *step)
+{
+    if (step->kernel_px > 1 || step->arithmetic == STEP_FLOAT32)
+        return 0;
+    return step->input->channels * tensor_element_bytes(step->input->type);
+}
+
 void direct_conv_run(const struct direct_conv *conv, const struct step_run *run, size_t first,
                      size_t last, void *scratch)
 {
@@ -360,6 +369,7 @@ void direct_conv_run(const struct direct_conv *conv, const struct step_run *run,
         for (size_t p = group * cut.group_panels;
              p < (group + 1) * cut.group_panels && p < layout.panels; p++) {
             direct_conv_pack_open(conv, &layout, step, p, &panel);
+            panel.fetch_bytes = p == group * cut.group_panels ? fetch_bytes(step) : 0;
             run_tiles(conv, step, &layout, strip, tiles, panel);
         }
     }

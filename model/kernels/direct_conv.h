@@ -41,6 +41,7 @@ struct direct_conv_panel {
     size_t tiles;
     const struct direct_conv_segment *segments;
     size_t segment_count;
+    size_t fetch_bytes;         /* of each pixel's input that may be asked for a tile ahead */
     size_t source_offset_bytes; /* to be added to every segment's: the group's first channel */
     size_t first_channel;       /* of the output and the residual */
     size_t channels;            /* to be written, 1..the panel's width */

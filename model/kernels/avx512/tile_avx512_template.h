@@ -164,6 +164,15 @@ TILE_INLINE void tile_finish(const struct direct_conv_panel *panel, size_t tile,
     }
 }
 
+/* Asks for what the tile will read. */
+TILE_INLINE void tile_fetch_pixels(const struct direct_conv_panel *panel, size_t tile)
+{
+    for (size_t at = 0; at < panel->fetch_bytes; at += 64)
+#pragma GCC unroll 6
+        for (int i = 0; i < TILE_PX; i++)
+            __builtin_prefetch(panel->pixels[0][tile * TILE_PX + (size_t)i] + at);
+}
+
 /* Asks for what the tile will add once its sums are there: several lines a pixel, which come from
  * the third cache as a rule. Of narrower types it is one, and asking was measured to cost more. */
 TILE_INLINE void tile_fetch_residual(const struct direct_conv_panel *panel, size_t tile,
@@ -188,6 +197,8 @@ TILE_INLINE void tile_run_as(const struct direct_conv_panel *panel, const int ve
     }
     for (size_t tile = 0; tile < panel->tiles; tile++) {
         tile_sum sums[TILE_PX][4];
+        if (tile + 1 < panel->tiles)
+            tile_fetch_pixels(panel, tile + 1);
         if (residual_type == TENSOR_F32)
             tile_fetch_residual(panel, tile, vectors);
         tile_sum_up(panel, tile, vectors, sums);
