@@ -43,15 +43,13 @@ TILE_INLINE __m512 tile_load_residual(const uint8_t *from, int type, __mmask16 m
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, from)));
 }
 
-/* Rounds to bfloat16, ties to even; a NaN stays one. */
-TILE_INLINE __m256i tile_to_bf16(__m512 value)
+/* Two times 16 values as bfloat16, ties to even; a NaN stays one, a denormal becomes zero. For
+ * kernels that ask for AVX512_BF16; as an instruction, since others are compiled without it. */
+TILE_INLINE __m512i tile_to_bf16(__m512 low, __m512 high)
 {
-    __m512i bits = _mm512_castps_si512(value);
-    __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-    __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-    __mmask16 is_nan = _mm512_cmp_ps_mask(value, value, _CMP_UNORD_Q);
-    rounded = _mm512_mask_mov_epi32(rounded, is_nan, _mm512_set1_epi32(0x7fc00000));
-    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
+    __m512i halves;
+    __asm__("vcvtne2ps2bf16 %2, %1, %0" : "=v"(halves) : "v"(high), "v"(low));
+    return halves;
 }
 
 /* `vectors` times 16 u8 levels: below zero, and NaN, is zero. What is packed lies lane by lane,
@@ -78,21 +76,27 @@ TILE_INLINE void tile_store_levels(uint8_t *to, const int vectors, const __m512 
 
 /* A pixel's channels of a panel. */
 TILE_INLINE void tile_store(uint8_t *to, int type, bool has_relu, const int vectors,
-                            const __m512 values[4], const __mmask16 masks[4])
+                            __m512 values[4], const __mmask16 masks[4])
 {
     if (type == TENSOR_U8) {
         tile_store_levels(to, vectors, values, masks);
         return;
     }
 #pragma GCC unroll 4
-    for (int v = 0; v < vectors; v++) {
-        /* With the value second a NaN passes, so that it is found. */
-        __m512 value = has_relu ? _mm512_max_ps(_mm512_setzero_ps(), values[v]) : values[v];
-        if (type == TENSOR_F32)
-            _mm512_mask_storeu_ps(to + (size_t)v * TILE_LANES * sizeof(float), masks[v], value);
-        else
-            _mm256_mask_storeu_epi16(to + (size_t)v * TILE_LANES * sizeof(uint16_t), masks[v],
-                                     tile_to_bf16(value));
+    for (int v = 0; v < vectors && has_relu; v++) /* with the value second a NaN passes */
+        values[v] = _mm512_max_ps(_mm512_setzero_ps(), values[v]);
+    if (type == TENSOR_F32) {
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++)
+            _mm512_mask_storeu_ps(to + v * 64, masks[v], values[v]);
+        return;
+    }
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; v += 2) {
+        bool is_pair = v + 1 < vectors;
+        __mmask32 mask = masks[v] | (is_pair ? (__mmask32)masks[v + 1] << TILE_LANES : 0);
+        _mm512_mask_storeu_epi16(to + v * 32, mask,
+                                 tile_to_bf16(values[v], is_pair ? values[v + 1] : values[v]));
     }
 }
 
