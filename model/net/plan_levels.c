@@ -2,7 +2,7 @@
 
 /* Measured: see BENCHMARKS.md. */
 enum {
-    PASS_BYTES = 8 << 20, /* of what a step reads and writes in a pass: a part of the last cache */
+    PASS_BYTES = 2 << 20, /* of what a step reads and writes in a pass: a part of the caches */
     MOST_IMAGES = 16,
 };
 
