@@ -213,6 +213,19 @@ static void gather_tap(const struct strip_source *source, const uint8_t *const *
     }
 }
 
+/* The same where the tensor's halo covers every tap. */
+static void gather_covered(const struct strip_source *source, uint8_t *const *buffers,
+                           const struct strip_place *places, const size_t *offsets, uint8_t *tile)
+{
+    const uint8_t *first[STRIP_TILE_PX];
+    for (size_t i = 0; i < STRIP_TILE_PX; i++)
+        first[i] = first_tap(source, buffers, places[i]);
+    for (size_t k = 0; k < source->steps; k++, tile += STRIP_TILE_BYTES)
+        for (size_t i = 0; i < STRIP_TILE_PX; i++)
+            _mm512_store_si512(tile + i * STRIP_STEP_BYTES,
+                               _mm512_loadu_si512(first[i] + offsets[k]));
+}
+
 static void gather(const struct strip_source *source, uint8_t *const *buffers,
                    const struct strip_place *places, uint8_t *tile)
 {
@@ -290,7 +303,10 @@ static struct strip_rows lay_tile(const struct strip_cut *cut, const struct step
         image_rows_gather(cut, run, places, parts->image_rows, tile);
         return (struct strip_rows){tile, cut->steps * STRIP_STEP_BYTES, parts->gathered};
     }
-    gather(source, run->buffers, places, tile);
+    if (source->is_direct)
+        gather_covered(source, run->buffers, places, parts->direct + step, tile);
+    else
+        gather(source, run->buffers, places, tile);
     return (struct strip_rows){tile, STRIP_STEP_BYTES, parts->gathered};
 }
 
