@@ -128,6 +128,119 @@ static void max_pooling(const struct kernel_set *set)
     }
 }
 
+/* A pixel is 8 elements longer than its channels; an image ends with its last row. */
+static struct tensor typed_tensor(enum tensor_type type, uint32_t side, uint32_t channels,
+                                  uint32_t buffer)
+{
+    size_t pixel = channels + 8;
+    return (struct tensor){.type = type,
+                           .height_px = side,
+                           .width_px = side,
+                           .channels = channels,
+                           .scale = 1.0f,
+                           .pixel_stride = pixel,
+                           .row_stride = side * pixel,
+                           .image_stride = side * side * pixel,
+                           .buffer = buffer};
+}
+
+/* Levels, or numbers of both signs; what a pixel has behind its channels is larger. */
+static void fill_typed(const struct tensor *tensor, uint8_t *memory)
+{
+    for (size_t i = 0; i < IMAGES * tensor->image_stride; i++) {
+        bool is_channel = i % tensor->pixel_stride < tensor->channels;
+        float value = is_channel ? 100.0f * sinf((float)i * 1.7f) : 120.0f;
+        if (tensor->type == TENSOR_U8)
+            memory[i] = (uint8_t)(value + 120.0f);
+        else if (tensor->type == TENSOR_BF16)
+            ((uint16_t *)(void *)memory)[i] = bfloat16_of_f32(value);
+        else
+            ((float *)(void *)memory)[i] = value;
+    }
+}
+
+/* The largest of the 3x3 at stride 2 with padding 1. */
+static float largest_of(const struct fixture *fixture, size_t image, uint32_t y, uint32_t x,
+                        size_t c)
+{
+    const struct tensor *input = &fixture->tensors[INPUT];
+    float largest = -INFINITY;
+    for (uint32_t in_y = y ? 2 * y - 1 : 0; in_y < 2 * y + 2 && in_y < input->height_px; in_y++)
+        for (uint32_t in_x = x ? 2 * x - 1 : 0; in_x < 2 * x + 2 && in_x < input->width_px; in_x++)
+            largest = fmaxf(
+                largest,
+                tensor_value(input, tensor_pixel(input, fixture->buffers, image, in_y, in_x), c));
+    return largest;
+}
+
+static void setup_max_pool(struct fixture *fixture, enum tensor_type type, uint32_t side,
+                           uint32_t channels)
+{
+    setup(fixture, typed_tensor(type, side, channels, INPUT),
+          typed_tensor(type, (side + 1) / 2, channels, OUTPUT), STEP_MAX_POOL);
+    fixture->step.kernel_px = 3;
+    fixture->step.stride_px = 2;
+    fixture->step.pad_px = 1;
+}
+
+/* Nothing but the channels of one image is written. */
+static void typed_max_pooling(const struct kernel_set *set, enum tensor_type type, uint32_t side,
+                              uint32_t channels)
+{
+    enum { IMAGE = 2, UNTOUCHED = 0x5a };
+    struct fixture fixture;
+    setup_max_pool(&fixture, type, side, channels);
+    const struct tensor *output = &fixture.tensors[OUTPUT];
+    fill_typed(&fixture.tensors[INPUT], fixture.buffers[INPUT]);
+    size_t bytes = IMAGES * output->image_stride * tensor_element_bytes(type) + CANARY_FLOATS;
+    memset(fixture.buffers[OUTPUT], UNTOUCHED, bytes);
+    run(&fixture, set, NULL, IMAGE, 1);
+    for (uint32_t y = 0; y < output->height_px; y++)
+        for (uint32_t x = 0; x < output->width_px; x++) {
+            uint8_t *pixel = tensor_pixel(output, fixture.buffers, IMAGE, y, x);
+            for (size_t c = 0; c < channels; c++)
+                assert_true(tensor_value(output, pixel, c) == largest_of(&fixture, IMAGE, y, x, c));
+            memset(pixel, UNTOUCHED, channels * tensor_element_bytes(type));
+        }
+    for (size_t i = 0; i < bytes; i++)
+        assert_int_equal(fixture.buffers[OUTPUT][i], UNTOUCHED);
+    drop(&fixture);
+}
+
+static void max_pooling_of_types(const struct kernel_set *set)
+{
+    static const enum tensor_type types[] = {TENSOR_U8, TENSOR_BF16, TENSOR_F32};
+    static const uint32_t channels[] = {1, 8, 16, 31, 33, 64, 100};
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++)
+        for (size_t c = 0; c < sizeof channels / sizeof *channels; c++)
+            for (uint32_t side = 1; side < 12; side += 3)
+                typed_max_pooling(set, types[t], side, channels[c]);
+}
+
+/* Which zero or NaN of a window is taken shows in bits alone, and must be generic's. */
+static void max_pooling_of_odd_numbers(const struct kernel_set *set)
+{
+    static const float odd[] = {NAN, 0.0f, -0.0f, INFINITY, -INFINITY, -1.0f, 1e-40f};
+    enum { SIDE = 9, CHANNELS = 100 };
+    const struct kernel_set *generic = NULL;
+    assert_int_equal(kernels_choose("generic", &generic, NULL), STATUS_OK);
+    struct fixture fixtures[2];
+    uint32_t random = 1;
+    for (size_t f = 0; f < 2; f++)
+        setup_max_pool(&fixtures[f], TENSOR_F32, SIDE, CHANNELS);
+    for (size_t i = 0; i < IMAGES * fixtures[0].tensors[INPUT].image_stride; i++) {
+        random = random * 1664525 + 1013904223;
+        fixtures[0].memory[INPUT][i] = fixtures[1].memory[INPUT][i] =
+            odd[(random >> 16) % (sizeof odd / sizeof *odd)];
+    }
+    run(&fixtures[0], set, NULL, 0, IMAGES);
+    run(&fixtures[1], generic, NULL, 0, IMAGES);
+    assert_memory_equal(fixtures[0].memory[OUTPUT], fixtures[1].memory[OUTPUT],
+                        IMAGES * fixtures[0].tensors[OUTPUT].image_stride * sizeof(float));
+    drop(&fixtures[0]);
+    drop(&fixtures[1]);
+}
+
 static void average_pooling(const struct kernel_set *set)
 {
     struct fixture fixture;
@@ -196,6 +309,8 @@ static void max_pooling_is_right(void **state)
 {
     (void)state;
     check_sets(max_pooling);
+    check_sets(max_pooling_of_types);
+    check_sets(max_pooling_of_odd_numbers);
 }
 
 static void average_pooling_is_right(void **state)

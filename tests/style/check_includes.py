@@ -20,7 +20,8 @@ MODEL_LEAF = ["model/base"]
 KERNEL_FACE = ["model/kernels/kernels.h", "model/kernels/tensor.h", "model/kernels/requantize.h"]
 # What kernels of several instruction sets share.
 KERNEL_SHARED = ["model/kernels/burst.h", "model/kernels/cpu.h", "model/kernels/direct_conv.h",
-                 "model/kernels/winograd4x4.h", "model/kernels/winograd4x4_template.h"]
+                 "model/kernels/max_pool_template.h", "model/kernels/winograd4x4.h",
+                 "model/kernels/winograd4x4_template.h"]
 SERVER_LEAVES = ["server/answer", "server/blob", "server/budget", "server/config", "server/document",
                  "server/fetch", "server/log", "server/metrics", "server/notify", "server/problem"]
 MODEL_FACES = ["model/model", "model/base", "model/image", "model/net", "model/catalogue",

@@ -4,12 +4,18 @@
 #include "model/kernels/avx2/conv_f32_6x16_avx2.h"
 #include "model/kernels/avx2/conv_f32_winograd4x4_avx2.h"
 #include "model/kernels/avx2/conv_u8_6x16_avx2.h"
+#include "model/kernels/avx2/max_pool_avx2.h"
 
 static const struct kernel *const kernels[] = {
-    &conv_f32_winograd4x4_avx2, &conv_f32_6x16_avx2,
-    &conv_f32_6x16_avx2_input,  &conv_bf16_6x16_avx2,
-    &conv_bf16_6x16_avx2_input, &conv_u8_6x16_avx2,
-    &conv_u8_6x16_avx2_input,   NULL,
+    &conv_f32_winograd4x4_avx2,
+    &conv_f32_6x16_avx2,
+    &conv_f32_6x16_avx2_input,
+    &conv_bf16_6x16_avx2,
+    &conv_bf16_6x16_avx2_input,
+    &conv_u8_6x16_avx2,
+    &conv_u8_6x16_avx2_input,
+    &max_pool_avx2,
+    NULL,
 };
 
 const struct kernel_set avx2_set = {

@@ -4,12 +4,18 @@
 #include "model/kernels/avx512/conv_f32_6x64_avx512.h"
 #include "model/kernels/avx512/conv_f32_winograd4x4_avx512.h"
 #include "model/kernels/avx512/conv_u8_6x64_avx512.h"
+#include "model/kernels/avx512/max_pool_avx512.h"
 
 static const struct kernel *const kernels[] = {
-    &conv_f32_winograd4x4_avx512, &conv_f32_6x64_avx512,
-    &conv_f32_6x64_avx512_input,  &conv_bf16_6x64_avx512,
-    &conv_bf16_6x64_avx512_input, &conv_u8_6x64_avx512,
-    &conv_u8_6x64_avx512_input,   NULL,
+    &conv_f32_winograd4x4_avx512,
+    &conv_f32_6x64_avx512,
+    &conv_f32_6x64_avx512_input,
+    &conv_bf16_6x64_avx512,
+    &conv_bf16_6x64_avx512_input,
+    &conv_u8_6x64_avx512,
+    &conv_u8_6x64_avx512_input,
+    &max_pool_avx512,
+    NULL,
 };
 
 const struct kernel_set avx512_set = {
