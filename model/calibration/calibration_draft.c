@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/base/alloc.h"
+#include "model/base/denormals.h"
 #include "model/calibration/calibration_weights.h"
 
 struct part {
@@ -222,7 +223,9 @@ static void run_again(struct correction *correction, const struct step_run *run)
         uint8_t *to = tensor_bytes(run, step->residual, &bytes);
         memcpy(to, correction->residual, bytes);
     }
+    uint64_t before = denormals_flush(); /* as the engine runs it */
     step->kernel->run(run, 0, step->kernel->units(step, run->images), correction->scratch.data);
+    denormals_restore(before);
 }
 
 static void correct_bias(void *user, const struct step_run *run, uint64_t elapsed_us)

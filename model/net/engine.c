@@ -6,6 +6,7 @@
 
 #include "model/base/alloc.h"
 #include "model/base/clock.h"
+#include "model/base/denormals.h"
 #include "model/net/plan.h"
 #include "model/net/plan_replicas.h"
 #include "model/net/team.h"
@@ -309,12 +310,14 @@ static void share_units(struct walk *walk, const struct step_run *run)
     uint8_t *own = scratch->thread_scratch + walk->member * scratch->engine->plan.scratch_bytes;
     piece = piece ? piece : 1;
     atomic_size_t *next = &scratch->next_unit[walk->step_run];
+    uint64_t before = denormals_flush(); /* not for observers, nor for the caller afterwards */
     for (;;) {
         size_t first = atomic_fetch_add_explicit(next, piece, memory_order_relaxed);
         if (first >= units)
             break;
         kernel->run(run, first, first + piece < units ? first + piece : units, own);
     }
+    denormals_restore(before);
 }
 
 static void run_step(struct walk *walk, size_t step, size_t first_image, size_t images)
