@@ -28,8 +28,9 @@ struct engine_scratch {
     const struct engine *engine;
     size_t max_batch;
     struct team *team;
-    struct region memory; /* the buffers, then each thread's scratch */
-    uint8_t *buffers[PLAN_MAX_BUFFERS];
+    struct region memory;    /* the buffers, then each thread's scratch */
+    uint8_t **buffers;       /* [plan->buffer_count], in `memory` */
+    uint8_t **walk_buffers;  /* [threads][plan->buffer_count], see struct walk */
     uint8_t *thread_scratch; /* [threads][plan->scratch_bytes] */
     struct engine_observer observer;
     atomic_size_t *next_unit; /* [step runs of a batch]: the first unit that no thread has taken */
@@ -232,6 +233,12 @@ static enum status scratch_init(struct engine_scratch *scratch, unsigned threads
     size_t buffers_bytes = total;
     if (!checked_mul(plan->scratch_bytes, threads, &bytes) || !checked_add(total, bytes, &total))
         return error_set(error, STATUS_NO_MEMORY, "%u threads do not fit memory", threads);
+    scratch->buffers = alloc_array(plan->buffer_count, sizeof *scratch->buffers, SIZE_MAX / 2);
+    if (checked_mul(plan->buffer_count, threads, &bytes))
+        scratch->walk_buffers = alloc_array(bytes, sizeof *scratch->walk_buffers, SIZE_MAX / 2);
+    if (!scratch->buffers || !scratch->walk_buffers)
+        return error_set(error, STATUS_NO_MEMORY, "no memory for the buffers of %u threads",
+                         threads);
     enum status status = region_init(total, scratch->engine->is_locked, &scratch->memory, error);
     if (status != STATUS_OK)
         return status;
@@ -273,6 +280,8 @@ void engine_scratch_destroy(struct engine_scratch *scratch)
     team_destroy(scratch->team);
     region_fini(&scratch->memory);
     free(scratch->next_unit);
+    free(scratch->walk_buffers);
+    free(scratch->buffers);
     free(scratch);
 }
 
@@ -297,7 +306,7 @@ struct walk {
     const struct step *steps; /* with the weights that are near */
     /* As if each buffer held the whole batch: moved so far back that the images of the pass under
      * way lie where its first images do. */
-    uint8_t *buffers[PLAN_MAX_BUFFERS];
+    uint8_t **buffers; /* [plan->buffer_count] */
 };
 
 static void share_units(struct walk *walk, const struct step_run *run)
@@ -378,6 +387,7 @@ static void run_member(void *user, struct team *team, unsigned member)
     struct walk walk = {.scratch = scratch,
                         .team = team,
                         .member = member,
+                        .buffers = scratch->walk_buffers + member * plan->buffer_count,
                         .steps = plan_replicas_steps(&scratch->engine->replicas)};
     move_buffers(&walk, PLAN_WHOLE_BATCH, 0);
     run_level(&walk, plan->level_count - 1, 0, scratch->images);

@@ -268,6 +268,7 @@ enum status plan_init(const struct graph *graph, const struct kernel_set *set,
 void plan_fini(struct plan *plan)
 {
     region_fini(&plan->packed);
+    free(plan->buffers);
     free(plan->tensors);
     free(plan->steps);
     *plan = (struct plan){0};

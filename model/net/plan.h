@@ -12,7 +12,7 @@
 #include "model/net/packed_cache.h"
 #include "model/net/quantization.h"
 
-enum { PLAN_MAX_BUFFERS = 48, PLAN_MAX_LEVELS = 8, PLAN_ALIGNMENT = 64 };
+enum { PLAN_MAX_LEVELS = 8, PLAN_ALIGNMENT = 64 };
 
 #define PLAN_WHOLE_BATCH SIZE_MAX
 
@@ -40,7 +40,7 @@ struct plan {
     size_t step_count;
     struct plan_level levels[PLAN_MAX_LEVELS]; /* innermost first */
     size_t level_count;
-    struct plan_buffer buffers[PLAN_MAX_BUFFERS];
+    struct plan_buffer *buffers; /* [buffer_count] */
     size_t buffer_count;
     size_t scratch_bytes; /* a thread: the largest that a step wants */
     struct region packed; /* packed_cache_header, then each step's packed weights */

@@ -1,12 +1,19 @@
 #include "model/net/plan_place.h"
 
+#include <stdlib.h>
+
+#include "model/base/alloc.h"
 #include "model/net/plan_levels.h"
 
-/* The buffers in the making. */
+/* What a buffer in the making holds. */
+struct place {
+    size_t busy_until; /* the last step that reads the buffer's tenant */
+    const struct tensor *first_tenant;
+};
+
 struct places {
     const struct plan *plan;
-    size_t busy_until[PLAN_MAX_BUFFERS]; /* the last step that reads the buffer's tenant */
-    const struct tensor *first_tenant[PLAN_MAX_BUFFERS];
+    struct place *of_buffer; /* [step_count]: of as many as there may be */
 };
 
 static bool reads(const struct step *step, const struct tensor *tensor)
@@ -46,26 +53,30 @@ static size_t level_of(const struct plan *plan, const struct tensor *tensor)
 /* Whether `tensor` may live in the buffer: a halo must stay zero, so what has one shares with its
  * like alone. What is kept of a matrix's images lies elsewhere than what later passes write for
  * theirs only in a buffer of its own. */
-static bool fits(const struct places *places, uint32_t buffer, const struct tensor *tensor)
+static bool fits(const struct places *places, uint32_t buffer, const struct tensor *tensor,
+                 size_t level)
 {
-    const struct tensor *tenant = places->first_tenant[buffer];
+    const struct tensor *tenant = places->of_buffer[buffer].first_tenant;
     if (is_kept(places->plan, tensor) && is_matrix(places->plan))
         return false;
-    if (places->plan->buffers[buffer].level != level_of(places->plan, tensor))
+    if (places->plan->buffers[buffer].level != level)
         return false;
     return (tenant->halo_px == 0 && tensor->halo_px == 0) || tensor_has_geometry_of(tenant, tensor);
 }
 
-static uint32_t choose_buffer(const struct places *places, size_t step_index)
+/* A buffer that has room for the step's output, which lasts for passes of `level`; the plan's
+ * buffer_count where it takes a new one. */
+static uint32_t choose_buffer(const struct places *places, size_t step_index, size_t level)
 {
     const struct step *step = &places->plan->steps[step_index];
     if (step->residual && tensor_has_geometry_of(step->residual, step->output) &&
-        places->busy_until[step->residual->buffer] == step_index &&
-        fits(places, step->residual->buffer, step->output))
+        places->of_buffer[step->residual->buffer].busy_until == step_index &&
+        fits(places, step->residual->buffer, step->output, level))
         return step->residual->buffer;
     uint32_t buffer = 0;
     while (buffer < places->plan->buffer_count &&
-           (places->busy_until[buffer] >= step_index || !fits(places, buffer, step->output)))
+           (places->of_buffer[buffer].busy_until >= step_index ||
+            !fits(places, buffer, step->output, level)))
         buffer++;
     return buffer;
 }
@@ -94,25 +105,35 @@ static void spread_images(struct plan *plan)
     }
 }
 
-enum status plan_place(struct plan *plan, struct error *error)
+static void place(struct plan *plan, struct places *places)
 {
-    struct places places = {.plan = plan};
     for (size_t i = 0; i < plan->step_count; i++) {
         struct tensor *output = output_of(plan, i);
-        uint32_t buffer = choose_buffer(&places, i);
-        if (buffer == PLAN_MAX_BUFFERS)
-            return error_set(error, STATUS_INTERNAL,
-                             "more than %d buffers of tensors are needed at layer %s",
-                             PLAN_MAX_BUFFERS, plan->steps[i].name);
+        size_t level = level_of(plan, output);
+        uint32_t buffer = choose_buffer(places, i, level);
         if (buffer == plan->buffer_count) {
-            plan->buffers[plan->buffer_count++].level = level_of(plan, output);
-            places.first_tenant[buffer] = output;
+            plan->buffers[plan->buffer_count++].level = level;
+            places->of_buffer[buffer].first_tenant = output;
         }
         output->buffer = buffer;
-        places.busy_until[buffer] = last_use(plan, output);
+        places->of_buffer[buffer].busy_until = last_use(plan, output);
         if (image_bytes(output) > plan->buffers[buffer].image_bytes)
             plan->buffers[buffer].image_bytes = image_bytes(output);
     }
     spread_images(plan);
-    return STATUS_OK;
+}
+
+enum status plan_place(struct plan *plan, struct error *error)
+{
+    struct places places = {.plan = plan};
+    places.of_buffer = alloc_array(plan->step_count, sizeof *places.of_buffer, SIZE_MAX / 2);
+    plan->buffers = alloc_array(plan->step_count, sizeof *plan->buffers, SIZE_MAX / 2);
+    enum status status = STATUS_OK;
+    if (places.of_buffer && plan->buffers)
+        place(plan, &places);
+    else
+        status = error_set(error, STATUS_NO_MEMORY, "no memory for the buffers of %zu steps",
+                           plan->step_count);
+    free(places.of_buffer);
+    return status;
 }

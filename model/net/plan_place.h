@@ -6,7 +6,7 @@
 
 /* Sets each tensor's `buffer` and the plan's buffers. The plan's steps are complete but for their
  * packed weights. A step whose residual nobody reads again writes over it where both take the same
- * places. Fails with STATUS_INTERNAL where more than PLAN_MAX_BUFFERS would be needed. */
+ * places. Fails with STATUS_NO_MEMORY. */
 MUST_CHECK enum status plan_place(struct plan *plan, struct error *error);
 
 #endif

@@ -77,7 +77,9 @@ static void *zeroed(size_t bytes)
 static void run_plan(const struct plan *plan, const struct network *network,
                      float ret_logits[IMAGES][CLASSES])
 {
-    uint8_t *buffers[PLAN_MAX_BUFFERS], *scratch = zeroed(plan->scratch_bytes);
+    uint8_t *scratch = zeroed(plan->scratch_bytes);
+    uint8_t **buffers = calloc(plan->buffer_count, sizeof *buffers);
+    assert_non_null(buffers);
     for (size_t i = 0; i < plan->buffer_count; i++)
         buffers[i] = zeroed(plan->buffers[i].image_bytes * IMAGES);
     const struct step_slot slots[IMAGES] = {{TENSOR_U8, network->slots[0]},
@@ -94,6 +96,7 @@ static void run_plan(const struct plan *plan, const struct network *network,
                CLASSES * sizeof(float));
     for (size_t i = 0; i < plan->buffer_count; i++)
         free(buffers[i]);
+    free(buffers);
     free(scratch);
 }
 

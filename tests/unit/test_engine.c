@@ -6,11 +6,13 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/net/engine.h"
 #include "model/net/weights_random.h"
+#include "model/net/weights_table.h"
 
 enum { PX = 64, CLASSES = 10, BATCH = 3 };
 
@@ -204,6 +206,87 @@ static void passes_keep_what_earlier_ones_gave(void **state)
     assert_memory_equal(logits[0], logits[1], sizeof logits[0]);
 }
 
+enum { WIDE_BLOCKS = 60, WIDE_CHANNELS = 8 };
+
+/* Adds `name` with numbers of no meaning, dense. */
+static void add_tensor(struct weights *weights, const char *name, unsigned rank,
+                       const uint64_t *shape)
+{
+    static float values[WIDE_CHANNELS * (WIDE_CHANNELS + WIDE_BLOCKS) * 9];
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        values[i] = (float)(i * 7919 % 2003) / 10000.0f - 0.1f;
+    struct weights_tensor tensor = {.name = name,
+                                    .type = WEIGHTS_F32,
+                                    .rank = rank,
+                                    .data = {(const uint8_t *)values, sizeof values}};
+    memcpy(tensor.shape, shape, rank * sizeof *shape);
+    weights_table_set_dense_strides(&tensor);
+    assert_int_equal(weights_table_add(weights, &tensor, sizeof(float), NULL), STATUS_OK);
+}
+
+static void add_conv(struct weights *weights, const char *prefix, uint64_t out, uint64_t in,
+                     uint64_t kernel_px)
+{
+    char name[96];
+    (void)snprintf(name, sizeof name, "%s.weight", prefix);
+    add_tensor(weights, name, 4, (const uint64_t[]){out, in, kernel_px, kernel_px});
+    (void)snprintf(name, sizeof name, "%s.bias", prefix);
+    add_tensor(weights, name, 1, &out);
+}
+
+/* A stage whose blocks are each of another width inside, as pruning leaves them. */
+static struct weights *make_pruned_weights(void)
+{
+    struct weights *weights = NULL;
+    assert_int_equal(weights_table_create("random", &weights, NULL), STATUS_OK);
+    add_conv(weights, "conv1", WIDE_CHANNELS, 3, 7);
+    for (unsigned i = 0; i < WIDE_BLOCKS; i++) {
+        char name[64];
+        (void)snprintf(name, sizeof name, "layer1.%u.conv1", i);
+        add_conv(weights, name, WIDE_CHANNELS + i, WIDE_CHANNELS, 3);
+        (void)snprintf(name, sizeof name, "layer1.%u.conv2", i);
+        add_conv(weights, name, WIDE_CHANNELS, WIDE_CHANNELS + i, 3);
+    }
+    add_tensor(weights, "fc.weight", 2, (const uint64_t[]){CLASSES, WIDE_CHANNELS});
+    add_tensor(weights, "fc.bias", 1, (const uint64_t[]){CLASSES});
+    assert_int_equal(weights_table_finish(weights, NULL), STATUS_OK);
+    return weights;
+}
+
+/* Each width wants zeros around it at other places, so none can share a buffer with another; the
+ * plain set has no such zeros and needs a handful of buffers. */
+static void a_network_may_need_many_buffers(void **state)
+{
+    struct fixture *fixture = *state;
+    struct weights *weights = make_pruned_weights();
+    struct graph *graph = NULL;
+    float logits[2][BATCH][CLASSES], largest = 0;
+    assert_int_equal(graph_create(weights, &graph, NULL), STATUS_OK);
+    for (size_t i = 0; i < 2; i++) {
+        struct engine_options with = options;
+        struct engine *engine = NULL;
+        struct engine_scratch *scratch = NULL;
+        with.kernels = i == 0 ? "generic" : "avx2";
+        if (kernels_choose(with.kernels, &(const struct kernel_set *){NULL}, NULL) != STATUS_OK)
+            skip();
+        assert_int_equal(engine_create(graph, &with, &engine, NULL), STATUS_OK);
+        assert_true((engine_plan(engine)->buffer_count > WIDE_BLOCKS) == (i == 1));
+        assert_int_equal(engine_scratch_create(engine, BATCH, 2, &scratch, NULL), STATUS_OK);
+        engine_run(engine, scratch, BATCH, fixture->slots,
+                   &(struct engine_outputs){.logits = logits[i][0]});
+        engine_scratch_destroy(scratch);
+        engine_destroy(engine);
+    }
+    for (size_t i = 0; i < BATCH * CLASSES; i++)
+        largest = fmaxf(largest, fabsf(logits[0][i / CLASSES][i % CLASSES]));
+    for (size_t i = 0; i < BATCH * CLASSES; i++)
+        assert_true(fabsf(logits[0][i / CLASSES][i % CLASSES] -
+                          logits[1][i / CLASSES][i % CLASSES]) <= 1e-4f * largest);
+    assert_true(largest > 0);
+    graph_destroy(graph);
+    weights_destroy(weights);
+}
+
 static void unknown_kernels_are_refused(void **state)
 {
     (void)state;
@@ -244,6 +327,7 @@ int main(void)
         cmocka_unit_test(the_observer_sees_every_step),
         cmocka_unit_test(nested_levels_run_every_step_for_every_image),
         cmocka_unit_test(passes_keep_what_earlier_ones_gave),
+        cmocka_unit_test(a_network_may_need_many_buffers),
         cmocka_unit_test(unknown_kernels_are_refused),
         cmocka_unit_test(an_input_that_is_too_small_is_refused),
     };
