@@ -1,15 +1,11 @@
 #include "model/net/weights_save.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "model/base/alloc.h"
 #include "model/base/json_doc.h"
+#include "model/base/output_file.h"
 
 /* The tensors begin at a multiple of it: float64 may be read where it stands. */
 enum { LENGTH_BYTES = 8, ALIGNMENT = 8 };
@@ -107,79 +103,20 @@ static bool write_tensor(FILE *file, const struct weights_tensor *tensor)
     return is_good;
 }
 
-static enum status part_path(const char *path, char **ret_path, struct error *error)
-{
-    if (asprintf(ret_path, "%s.%ld.part", path, (long)getpid()) < 0) {
-        *ret_path = NULL;
-        return error_set(error, STATUS_NO_MEMORY, "no memory for a path");
-    }
-    return STATUS_OK;
-}
-
-static enum status open_part(const char *path, const char *part, FILE **ret_file,
-                             struct error *error)
-{
-    struct stat info;
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
-        return error_set(error, STATUS_IO, "%s: %s", path,
-                         S_ISDIR(info.st_mode) ? strerror(EISDIR) : "not a regular file");
-    int descriptor = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "wb");
-    if (!file) {
-        int code = errno;
-        if (descriptor >= 0)
-            (void)close(descriptor);
-        return error_set(error, STATUS_IO, "%s: %s", path, strerror(code));
-    }
-    *ret_file = file;
-    return STATUS_OK;
-}
-
 enum status weights_save(const char *path, const struct weights_save_content *content,
                          struct error *error)
 {
-    char *header = NULL, *part = NULL;
-    FILE *file = NULL;
+    char *header = NULL;
+    struct output_file output;
     enum status status = format_header(content, &header, error);
     if (status == STATUS_OK)
-        status = part_path(path, &part, error);
-    if (status == STATUS_OK)
-        status = open_part(path, part, &file, error);
+        status = output_file_init(path, &output, error);
     if (status == STATUS_OK) {
-        bool is_good = write_header(file, header);
+        bool is_good = write_header(output.file, header);
         for (size_t i = 0; i < content->tensor_count && is_good; i++)
-            is_good = write_tensor(file, &content->tensors[i]);
-        is_good = is_good && fflush(file) == 0 && fsync(fileno(file)) == 0;
-        int code = errno;
-        if (fclose(file) != 0 && is_good) {
-            is_good = false;
-            code = errno;
-        }
-        if (is_good && rename(part, path) != 0) {
-            is_good = false;
-            code = errno;
-        }
-        if (!is_good) {
-            (void)unlink(part);
-            status = error_set(error, STATUS_IO, "%s: %s", path, strerror(code));
-        }
+            is_good = write_tensor(output.file, &content->tensors[i]);
+        status = output_file_finish(&output, is_good, error);
     }
     free(header);
-    free(part);
-    return status;
-}
-
-enum status weights_save_try(const char *path, struct error *error)
-{
-    char *part = NULL;
-    FILE *file = NULL;
-    enum status status = part_path(path, &part, error);
-    if (status == STATUS_OK)
-        status = open_part(path, part, &file, error);
-    if (status == STATUS_OK) {
-        (void)fclose(file);
-        (void)unlink(part);
-    }
-    free(part);
     return status;
 }

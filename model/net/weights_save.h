@@ -16,12 +16,9 @@ struct weights_save_content {
     size_t metadata_count;
 };
 
-/* Writes a file beside `path`, which then takes its name: nobody ever sees a part of it. Fails with
- * STATUS_IO (the text names the path), STATUS_NO_MEMORY. Blocks on the disk. */
+/* Writes a file, whole or not at all (output_file.h). Fails with STATUS_IO (the text names the
+ * path), STATUS_NO_MEMORY. Blocks on the disk. */
 MUST_CHECK enum status weights_save(const char *path, const struct weights_save_content *content,
                                     struct error *error);
-
-/* Whether weights_save could write there, for those who work long before they do. Fails as it. */
-MUST_CHECK enum status weights_save_try(const char *path, struct error *error);
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/base/output_file.h"
 #include "server/commands/bench_engine.h"
 #include "server/commands/bench_report.h"
 #include "server/commands/bench_roofline.h"
@@ -39,7 +40,10 @@ static enum status session_init(struct session *session, const struct command_ca
     int64_t seconds = 0;
     (void)command_integer(call, "seconds", &seconds);
     *session = (struct session){.call = call};
-    enum status status = library_init(&session->library, call, error);
+    const char *roofline = command_text(call, "roofline");
+    enum status status = roofline ? output_file_try(roofline, error) : STATUS_OK;
+    if (!status)
+        status = library_init(&session->library, call, error);
     if (!status)
         status = library_load(&session->library, call, command_text(call, "model"), &session->model,
                               error);

@@ -1,10 +1,10 @@
 #include "server/commands/bench_roofline.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "model/base/output_file.h"
 #include "server/commands/terminal.h"
 
 /* All in the picture's own pixels. */
@@ -390,12 +390,11 @@ static void draw(struct picture *picture, const char *title)
 enum status bench_roofline_write(const struct bench_profile *profile, const char *title,
                                  const char *path, struct error *error)
 {
-    struct picture picture = {.file = fopen(path, "we"), .profile = profile};
-    if (!picture.file)
-        return error_set(error, STATUS_IO, "%s: %s", path, strerror(errno));
+    struct output_file output;
+    enum status status = output_file_init(path, &output, error);
+    if (status != STATUS_OK)
+        return status;
+    struct picture picture = {.file = output.file, .profile = profile};
     draw(&picture, title);
-    bool has_failed = ferror(picture.file) != 0;
-    if (fclose(picture.file) != 0 || has_failed)
-        return error_set(error, STATUS_IO, "%s: %s", path, strerror(errno));
-    return STATUS_OK;
+    return output_file_finish(&output, ferror(picture.file) == 0, error);
 }

@@ -5,8 +5,8 @@
 
 #include "server/commands/bench_profile.h"
 
-/* Writes a self-contained SVG to `path`, titled `title` (any text). Fails with STATUS_IO. Blocks on
- * the disk. */
+/* Writes a self-contained SVG to `path`, whole or not at all, titled `title` (any text). Fails with
+ * STATUS_IO, STATUS_NO_MEMORY. Blocks on the disk. */
 MUST_CHECK enum status bench_roofline_write(const struct bench_profile *profile, const char *title,
                                             const char *path, struct error *error);
 

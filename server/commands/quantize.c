@@ -1,9 +1,10 @@
 /* classifyd quantize: an int8 network from a float one and images to calibrate it with. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/net/weights_save.h"
+#include "model/base/output_file.h"
 #include "server/commands/command_table.h"
 #include "server/commands/library.h"
 #include "server/commands/progress.h"
@@ -101,7 +102,7 @@ static enum status name_output(struct job *job, struct error *error)
         job->output = NULL;
         return error_set(error, STATUS_NO_MEMORY, "no memory for a path");
     }
-    return weights_save_try(job->output, error);
+    return output_file_try(job->output, error);
 }
 
 static enum status load(struct job *job, struct error *error)
@@ -119,6 +120,20 @@ static enum status load(struct job *job, struct error *error)
     int64_t limit;
     if (!status && command_integer(call, "limit", &limit))
         dataset_thin(&job->dataset, (size_t)limit);
+    return status;
+}
+
+/* An interrupt waits until the file is there or gone: no part of it stays behind. */
+static enum status write_output(const struct job *job, struct error *error)
+{
+    sigset_t ends, before;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGHUP);
+    (void)sigprocmask(SIG_BLOCK, &ends, &before);
+    enum status status = quantizer_report_write(&job->quantizer, &job->library, job->output, error);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
     return status;
 }
 
@@ -146,7 +161,7 @@ static enum status job_run(struct job *job, struct error *error)
     status = quantizer_run(&job->quantizer, error);
     progress_fini(&job->progress);
     if (!status)
-        status = quantizer_report_write(&job->quantizer, &job->library, job->output, error);
+        status = write_output(job, error);
     return status;
 }
 

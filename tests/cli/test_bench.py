@@ -173,10 +173,21 @@ def test_a_model_of_any_name(classifyd, tmp_path):
     assert 'a<b>&"c.safetensors' in title.text
 
 
-def test_a_picture_that_cannot_be_written(classifyd, tmp_path):
-    done = classifyd("bench", "-b", "1", "-t", "1", "-s", "0", "--roofline", tmp_path / "no" / "r.svg")
-    assert done.status == 1
-    assert "No such file or directory" in done.err
+@pytest.mark.parametrize("place, text", [("no/r.svg", "No such file or directory"), ("folder", "Is a directory")])
+def test_a_picture_that_cannot_be_written_is_told_at_once(classifyd, tmp_path, place, text):
+    """Before anything is loaded or measured."""
+    (tmp_path / "folder").mkdir()
+    done = classifyd("bench", "-m", "none", "-s", "3600", "--roofline", tmp_path / place)
+    assert (done.status, done.out) == (1, "")
+    assert done.err == f"classifyd bench: {tmp_path / place}: {text}\n"
+
+
+def test_a_picture_takes_the_place_of_an_older_one(classifyd, tmp_path):
+    file = tmp_path / "r.svg"
+    file.write_text("old" * 100_000)
+    assert classifyd("bench", "-b", "1", "-t", "1", "-s", "0", "--roofline", file).status == 0
+    assert xml.etree.ElementTree.parse(file).getroot().tag.endswith("svg")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "r.svg"]
 
 
 @pytest.mark.parametrize("words, text", [

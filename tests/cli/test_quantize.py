@@ -2,14 +2,16 @@
 import json
 import os
 import pathlib
+import signal
 import struct
+import subprocess
 import sys
 
 import PIL.Image
 import pytest
 import torch
 
-from conftest import ROOT, SAMPLE
+from conftest import BINARY, ROOT, SAMPLE
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "golden"))
 import safetensors_file  # noqa: E402
@@ -41,9 +43,6 @@ def read_file(path):
 @pytest.fixture(scope="session")
 def document_and_file(images, tmp_path_factory):
     """One calibration of the demo model, for the tests that only look at it."""
-    import os
-    import subprocess
-    from conftest import BINARY
     file = tmp_path_factory.mktemp("models") / "demo8.safetensors"
     done = subprocess.run([BINARY, "quantize", "demo", "--images", images, "-o", file, "--json", "-t", "1",
                            "--search-images", "2", "--bf16-budget", "15"],
@@ -147,6 +146,31 @@ def test_an_output_that_cannot_be_written_is_told_at_once(classifyd, images, tmp
     assert (done.status, done.out) == (1, "")
     assert done.err.startswith(f"classifyd quantize: {tmp_path / place}: ")
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+
+
+def test_an_interrupt_leaves_no_part_of_a_file(images, tmp_path):
+    """The head is 120 MB, so that writing takes its time."""
+    state = small_network(classes=3)
+    state["fc.weight"], state["fc.bias"] = torch.zeros(60_000, 512), torch.zeros(60_000)
+    state["layer2.0.conv2.weight"] = torch.ones(512, 16, 3, 3) / 100
+    state["layer2.0.downsample.0.weight"] = torch.ones(512, 8, 1, 1)
+    for norm in ("layer2.0.bn2", "layer2.0.downsample.1"):
+        for name, fill in (("weight", 1), ("bias", 0), ("running_mean", 0), ("running_var", 1)):
+            state[f"{norm}.{name}"] = torch.full((512,), float(fill))
+    folder = tmp_path / "out"
+    folder.mkdir()
+    process = subprocess.Popen([BINARY, "quantize", save_small(tmp_path / "large.safetensors", state), "-i", images,
+                                "-o", folder / "large8.safetensors", *QUICK, "-n", "2", "--search-images", "1"],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, "HOME": str(tmp_path)})
+    sizes = []
+    while process.poll() is None and not (sizes and sizes[0] > 0):
+        try:
+            sizes = [path.stat().st_size for path in folder.iterdir()]
+        except FileNotFoundError:  # that the place can be written to was tried
+            sizes = []
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == -signal.SIGINT, process.stderr.read()
+    assert [path.name for path in folder.iterdir()] in ([], ["large8.safetensors"])
 
 
 def test_a_damaged_calibration_is_refused(classifyd, document_and_file, sample, tmp_path):

@@ -1,0 +1,88 @@
+#include "model/base/output_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static enum status complain(const char *path, int code, struct error *error)
+{
+    return error_set(error, STATUS_IO, "%s: %s", path, strerror(code));
+}
+
+/* Whether something stands there that no file may take the place of. */
+static bool is_special(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && !S_ISREG(info.st_mode);
+}
+
+enum status output_file_init(const char *path, struct output_file *ret_output, struct error *error)
+{
+    struct output_file output = {.path = strdup(path)};
+    bool has_part = !is_special(path);
+    if (has_part && asprintf(&output.part, "%s.%ld.part", path, (long)getpid()) < 0)
+        output.part = NULL;
+    if (!output.path || (has_part && !output.part)) {
+        free(output.path);
+        free(output.part);
+        return error_set(error, STATUS_NO_MEMORY, "no memory for a path");
+    }
+    int descriptor =
+        has_part ? open(output.part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666)
+                 : open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    output.file = descriptor < 0 ? NULL : fdopen(descriptor, "wb");
+    if (!output.file) {
+        int code = errno;
+        if (descriptor >= 0)
+            (void)close(descriptor);
+        free(output.path);
+        free(output.part);
+        return complain(path, code, error);
+    }
+    *ret_output = output;
+    return STATUS_OK;
+}
+
+enum status output_file_finish(struct output_file *output, bool is_good, struct error *error)
+{
+    is_good = is_good && fflush(output->file) == 0;
+    is_good = is_good && (!output->part || fsync(fileno(output->file)) == 0);
+    int code = errno;
+    if (fclose(output->file) != 0 && is_good) {
+        is_good = false;
+        code = errno;
+    }
+    if (is_good && output->part && rename(output->part, output->path) != 0) {
+        is_good = false;
+        code = errno;
+    }
+    if (!is_good && output->part)
+        (void)unlink(output->part);
+    enum status status = is_good ? STATUS_OK : complain(output->path, code, error);
+    free(output->path);
+    free(output->part);
+    *output = (struct output_file){0};
+    return status;
+}
+
+enum status output_file_try(const char *path, struct error *error)
+{
+    struct stat info;
+    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+        return complain(path, EISDIR, error);
+    if (is_special(path)) /* who reads a pipe would take its being closed for the end */
+        return access(path, W_OK) == 0 ? STATUS_OK : complain(path, errno, error);
+    struct output_file output;
+    enum status status = output_file_init(path, &output, error);
+    if (status != STATUS_OK)
+        return status;
+    (void)fclose(output.file);
+    if (output.part)
+        (void)unlink(output.part);
+    free(output.path);
+    free(output.part);
+    return STATUS_OK;
+}
