@@ -20,7 +20,7 @@ struct session {
     struct library library;
     struct model *model;
     struct bench_engine bench;
-    struct bench_peaks peaks; /* of the threads that were measured last */
+    struct bench_peaks peaks; /* of the threads that were measured last, at most one a CPU */
     struct json_doc *doc;     /* NULL: text */
     struct json_node *results;
 };
@@ -92,11 +92,13 @@ static enum status measure_profile(struct session *session, size_t batch, unsign
     struct bench_profile profile = {0};
     struct bench_engine_result result;
     enum status status = STATUS_OK;
-    if (session->peaks.threads != threads)
-        status = bench_peaks_measure(threads, &session->peaks, error);
+    /* Threads that take turns on a CPU would each claim all of it. */
+    unsigned usable = cpu_count_usable(), cpus = threads < usable ? threads : usable;
+    if (session->peaks.threads != cpus)
+        status = bench_peaks_measure(cpus, &session->peaks, error);
     if (!status)
-        status = bench_profile_init(&profile, model_engine(session->model), batch, &session->peaks,
-                                    error);
+        status = bench_profile_init(&profile, model_engine(session->model), batch, threads,
+                                    &session->peaks, error);
     if (!status)
         status = bench_engine_measure(&session->bench, batch, threads, &profile, &result, error);
     if (!status) {
@@ -228,7 +230,8 @@ const struct command bench_command = {
         "early.\n\nWith --json, one "
         "document: {\"model\", \"kernels\", \"macs\", \"input\", \"results\": [{\"batch\", "
         "\"threads\", \"runs\", \"images_per_second\", \"latency_ms\": {\"p50\", \"p99\"}, "
-        "\"gmac_per_second\", \"profile\": {\"peaks\": {\"gop_per_second\", \"gb_per_second\"}, "
+        "\"gmac_per_second\", \"profile\": {\"peaks\": {\"threads\", \"gop_per_second\", "
+        "\"gb_per_second\"}, "
         "\"time_ms\", \"run_ms\", \"layers\": [{\"name\", \"stage\", \"kernel\", \"arithmetic\", "
         "\"shape\", "
         "\"macs\", \"time_ms\", \"share\", \"gop_per_second\", \"peak_share\", \"bytes\", "

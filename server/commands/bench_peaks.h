@@ -21,7 +21,7 @@ struct bench_peaks {
     struct bench_peaks_level levels[BENCH_PEAKS_MOST_LEVELS]; /* smallest first, memory last */
 };
 
-/* Blocks for about half a second. Fails with STATUS_NO_MEMORY. */
+/* With a CPU for each thread. Blocks for about half a second. Fails with STATUS_NO_MEMORY. */
 MUST_CHECK enum status bench_peaks_measure(unsigned threads, struct bench_peaks *ret_peaks,
                                            struct error *error);
 

@@ -94,13 +94,15 @@ static void describe_layers(struct bench_profile *profile)
 }
 
 enum status bench_profile_init(struct bench_profile *profile, const struct engine *engine,
-                               size_t batch, const struct bench_peaks *peaks, struct error *error)
+                               size_t batch, unsigned threads, const struct bench_peaks *peaks,
+                               struct error *error)
 {
     const struct plan *plan = engine_plan(engine);
     size_t count = plan->step_count;
     *profile = (struct bench_profile){
         .peaks = *peaks,
         .batch = batch,
+        .threads = threads,
         .steps = plan->steps,
         .layer_count = count,
         .layers = alloc_array(count, sizeof *profile->layers, SIZE_MAX),

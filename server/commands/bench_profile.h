@@ -30,6 +30,7 @@ struct bench_profile_stage {
 struct bench_profile {
     struct bench_peaks peaks;
     size_t batch;
+    unsigned threads;
     const struct step *steps; /* borrowed: the engine's plan */
     size_t layer_count;
     struct bench_profile_layer *layers; /* in the order that they run */
@@ -43,11 +44,13 @@ struct bench_profile {
     uint32_t *times_us; /* [most runs, layer_count] */
 };
 
-/* For batches of that size; with peaks of the threads that will run. The engine must outlive it.
- * Fails with STATUS_NO_MEMORY. To be ended with bench_profile_fini, also after a failure. */
+/* For batches of that size run by so many threads; with peaks of the CPUs that these have. The
+ * engine must outlive it. Fails with STATUS_NO_MEMORY. To be ended with bench_profile_fini, also
+ * after a failure. */
 MUST_CHECK enum status bench_profile_init(struct bench_profile *profile,
                                           const struct engine *engine, size_t batch,
-                                          const struct bench_peaks *peaks, struct error *error);
+                                          unsigned threads, const struct bench_peaks *peaks,
+                                          struct error *error);
 /* Accepts a zeroed profile. */
 void bench_profile_fini(struct bench_profile *profile);
 

@@ -114,6 +114,7 @@ void bench_report_put_head(struct json_doc *doc, struct json_node *root,
 static void put_peaks(struct json_doc *doc, struct json_node *into, const struct bench_peaks *peaks)
 {
     struct json_node *node = json_node_put_object(doc, into, "peaks");
+    json_node_put_integer(doc, node, "threads", peaks->threads);
     struct json_node *operations = json_node_put_object(doc, node, "gop_per_second");
     for (int i = 0; i < BURST_ARITHMETIC_COUNT; i++)
         if (peaks->operations_per_second[i] > 0)

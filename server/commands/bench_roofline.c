@@ -373,8 +373,8 @@ static void draw(struct picture *picture, const char *title)
     (void)fprintf(file,
                   "</text><text class=\"sub\" x=\"%d\" y=\"64\">batch %zu, %u thread%s: %.2f ms a "
                   "batch, %.1f images/s</text>\n",
-                  LEFT, profile->batch, profile->peaks.threads,
-                  profile->peaks.threads == 1 ? "" : "s", profile->time_us / 1e3,
+                  LEFT, profile->batch, profile->threads, profile->threads == 1 ? "" : "s",
+                  profile->time_us / 1e3,
                   profile->time_us > 0 ? (double)profile->batch * 1e6 / profile->time_us : 0);
     draw_grid(picture);
     for (size_t i = 0; i < profile->peaks.level_count; i++)

@@ -131,6 +131,21 @@ def test_the_peaks_are_sane(classifyd):
     assert bounds <= {"compute", *reads}
 
 
+def test_the_peaks_are_of_cpus(classifyd, tmp_path):
+    """Threads that share a CPU have what one has: it is measured once."""
+    one_cpu = {min(os.sched_getaffinity(0))}
+    done = classifyd("bench", "--json", "-b", "1", "-t", "1,2,5", "-s", "0", "--profile", "--roofline", tmp_path / "r.svg",
+                     preexec_fn=lambda: os.sched_setaffinity(0, one_cpu))
+    assert (done.status, done.err) == (0, "")
+    results = json.loads(done.out)["results"]
+    assert [result["threads"] for result in results] == [1, 2, 5]
+    peaks = [result["profile"]["peaks"] for result in results]
+    assert peaks[0]["threads"] == 1
+    assert peaks[0] == peaks[1] == peaks[2]
+    picture = (tmp_path / "r.svg").read_text()
+    assert "batch 1, 5 threads: " in picture and " reads of 1 thread of this machine" in picture
+
+
 def test_the_profile_for_a_person(classifyd):
     done = classifyd("bench", "-b", "1", "-t", "1", "-s", "0", "--profile")
     assert (done.status, done.err) == (0, "")
