@@ -12,7 +12,6 @@ enum { REPORT_IMAGES = 8 };
 struct search {
     const struct calibration_network *network;
     struct calibration_draft *draft;
-    struct calibration_images images;
     float *logits; /* [search images, classes] */
     struct error *error;
 };
@@ -22,10 +21,10 @@ static enum status measure(struct search *search, double *ret_noise)
 {
     const struct calibration_network *network = search->network;
     enum status status =
-        calibration_draft_run(search->draft, &search->images, search->logits, search->error);
+        calibration_draft_run(search->draft, network->search_images, search->logits, search->error);
     struct calibration_fidelity fidelity = {0};
     if (status == STATUS_OK)
-        calibration_fidelity_add(&fidelity, network->logits, search->logits, search->images.count,
+        calibration_fidelity_add(&fidelity, network->logits, search->logits, network->search_images,
                                  network->graph->classes);
     *ret_noise = fidelity.noise;
     return status;
@@ -128,13 +127,12 @@ static enum status choose_bf16(struct search *search)
 }
 
 /* Runs the bias images with the final choices, and takes what that leaves. */
-static enum status finish(struct search *search, const struct calibration_images *images,
-                          struct calibration *calibration)
+static enum status finish(struct search *search, struct calibration *calibration)
 {
     const struct calibration_network *network = search->network;
-    struct calibration_images bias = {images->slots, network->bias_images};
+    size_t images = network->bias_images;
     float *logits =
-        alloc_array(bias.count * (size_t)network->graph->classes, sizeof *logits, SIZE_MAX / 2);
+        alloc_array(images * (size_t)network->graph->classes, sizeof *logits, SIZE_MAX / 2);
     double *db = alloc_array(network->conv_count, sizeof *db, SIZE_MAX / 2);
     calibration->layers =
         alloc_array(network->conv_count, sizeof *calibration->layers, SIZE_MAX / 2);
@@ -142,12 +140,12 @@ static enum status finish(struct search *search, const struct calibration_images
     if (!logits || !db || !calibration->layers)
         status = error_set(search->error, STATUS_NO_MEMORY, "no memory to calibrate");
     if (status == STATUS_OK)
-        status = calibration_draft_run(search->draft, &bias, logits, search->error);
+        status = calibration_draft_run(search->draft, images, logits, search->error);
     if (status == STATUS_OK)
         status = calibration_draft_copy(search->draft, &calibration->quantization, search->error);
-    bias.count = bias.count < REPORT_IMAGES ? bias.count : REPORT_IMAGES;
+    images = images < REPORT_IMAGES ? images : REPORT_IMAGES;
     if (status == STATUS_OK)
-        status = calibration_fidelity_layers(network, calibration->quantization, &bias, db,
+        status = calibration_fidelity_layers(network, calibration->quantization, images, db,
                                              search->error);
     for (size_t i = 0; i < network->conv_count && status == STATUS_OK; i++)
         calibration->layers[i] =
@@ -166,8 +164,7 @@ enum status calibration_init(const struct graph *graph, const struct calibration
     *ret_calibration = (struct calibration){.images = images->count};
     struct calibration_network network;
     enum status status = calibration_network_init(graph, options, images, &network, error);
-    struct search search = {
-        .network = &network, .images = {images->slots, network.search_images}, .error = error};
+    struct search search = {.network = &network, .error = error};
     if (status == STATUS_OK)
         status = calibration_draft_create(&network, &search.draft, error);
     if (status == STATUS_OK) {
@@ -181,7 +178,7 @@ enum status calibration_init(const struct graph *graph, const struct calibration
     if (status == STATUS_OK)
         status = choose_bf16(&search);
     if (status == STATUS_OK)
-        status = finish(&search, images, ret_calibration);
+        status = finish(&search, ret_calibration);
     free(search.logits);
     calibration_draft_destroy(search.draft);
     calibration_network_fini(&network);

@@ -21,9 +21,10 @@ struct calibration {
 };
 
 /* Calibrates the network with these images, in their order: mix them, for the first
- * options->search_images decide what is tried. Fails as engine_create, and with STATUS_BAD_MODEL
- * where an activation is not finite or too large. Runs long; blocks. To be ended with
- * calibration_fini, also after a failure. */
+ * options->search_images decide what is tried. Each is read once; no more than
+ * CALIBRATION_MAX_BIAS_IMAGES and a batch are in memory. Fails as engine_create, as the images'
+ * read, and with STATUS_BAD_MODEL where an activation is not finite or too large. Runs long;
+ * blocks. To be ended with calibration_fini, also after a failure. */
 MUST_CHECK enum status calibration_init(const struct graph *graph,
                                         const struct calibration_options *options,
                                         const struct calibration_images *images,

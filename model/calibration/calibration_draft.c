@@ -248,12 +248,11 @@ static void correct_bias(void *user, const struct step_run *run, uint64_t elapse
 }
 
 static enum status run_corrected(struct calibration_draft *draft, const struct engine *engine,
-                                 const struct calibration_images *images, float *ret_logits,
-                                 struct error *error)
+                                 size_t images, float *ret_logits, struct error *error)
 {
     const struct calibration_network *network = draft->network;
     struct correction correction = {
-        .draft = draft, .error = error, .is_search = images->count == network->search_images};
+        .draft = draft, .error = error, .is_search = images == network->search_images};
     struct engine_scratch *scratch = NULL;
     correction.line = calibration_network_line(network);
     enum status status = STATUS_OK;
@@ -263,14 +262,13 @@ static enum status run_corrected(struct calibration_draft *draft, const struct e
         status = region_init(engine_plan(engine)->scratch_bytes + PLAN_ALIGNMENT, false,
                              &correction.scratch, error);
     if (status == STATUS_OK)
-        status = engine_scratch_create(engine, images->count, network->options->threads, &scratch,
-                                       error);
+        status = engine_scratch_create(engine, images, network->options->threads, &scratch, error);
     if (status == STATUS_OK) {
         if (network->options->has_bias_correction)
             engine_scratch_observe(scratch, (struct engine_observer){.step_start = keep_residual,
                                                                      .step_done = correct_bias,
                                                                      .user = &correction});
-        engine_run(engine, scratch, images->count, images->slots,
+        engine_run(engine, scratch, images, network->kept.slots,
                    &(struct engine_outputs){.logits = ret_logits});
         status = correction.status;
     }
@@ -280,8 +278,7 @@ static enum status run_corrected(struct calibration_draft *draft, const struct e
     return status;
 }
 
-enum status calibration_draft_run(struct calibration_draft *draft,
-                                  const struct calibration_images *images, float *ret_logits,
+enum status calibration_draft_run(struct calibration_draft *draft, size_t images, float *ret_logits,
                                   struct error *error)
 {
     const struct calibration_options *options = draft->network->options;
@@ -290,14 +287,14 @@ enum status calibration_draft_run(struct calibration_draft *draft,
     struct engine_options engine_options = options->engine;
     engine_options.precision = "int8";
     engine_options.quantization = draft->quantization;
-    engine_options.images_per_pass = (uint32_t)images->count; /* means are of all of them */
+    engine_options.images_per_pass = (uint32_t)images; /* means are of all of them */
     if (status == STATUS_OK)
         status = engine_create(draft->network->graph, &engine_options, &engine, error);
     if (status == STATUS_OK)
         status = run_corrected(draft, engine, images, ret_logits, error);
     engine_destroy(engine);
     if (options->progress)
-        options->progress(options->user, images->count);
+        options->progress(options->user, images);
     return status;
 }
 

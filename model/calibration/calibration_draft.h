@@ -30,10 +30,9 @@ void calibration_draft_choose(struct calibration_draft *draft, size_t conv,
  * say so, biases corrected layer by layer: a step that has run is given the bias with which its
  * outputs have float32's means, channel by channel, and runs again. What is over 0 is looked at
  * alone: before the ReLU most sums are below 0, where an error does no harm, and their mean says
- * nothing of the others. The images are the network's first search_images or bias_images.
- * `ret_logits` [images, classes]. Fails as engine_create. */
-MUST_CHECK enum status calibration_draft_run(struct calibration_draft *draft,
-                                             const struct calibration_images *images,
+ * nothing of the others. `images` of those that the network keeps: its search_images or its
+ * bias_images. `ret_logits` [images, classes]. Fails as engine_create. */
+MUST_CHECK enum status calibration_draft_run(struct calibration_draft *draft, size_t images,
                                              float *ret_logits, struct error *error);
 
 /* A copy of what the last run ran with. Fails with STATUS_NO_MEMORY. Returns owned. */

@@ -42,29 +42,87 @@ double calibration_fidelity_db(double signal, double noise)
     return db < MOST_DB ? db : MOST_DB;
 }
 
-enum status calibration_fidelity_run(const struct graph *graph,
-                                     const struct calibration_options *options,
-                                     const char *precision, const struct quantization *quantization,
+/* What runs images, and where their logits go. */
+struct runner {
+    const struct calibration_fidelity_case *given;
+    struct engine *engine;
+    struct engine_scratch *scratch;
+    struct calibration_slots slots; /* [BATCH] */
+};
+
+static enum status runner_init(struct runner *runner, const struct calibration_fidelity_case *given,
+                               struct error *error)
+{
+    struct engine_options options = given->options->engine;
+    options.precision = given->precision;
+    options.quantization = given->quantization;
+    *runner = (struct runner){.given = given};
+    enum status status = engine_create(given->graph, &options, &runner->engine, error);
+    if (status == STATUS_OK)
+        status = engine_scratch_create(runner->engine, BATCH, given->options->threads,
+                                       &runner->scratch, error);
+    if (status == STATUS_OK)
+        status = calibration_slots_init(runner->engine, BATCH, &runner->slots, error);
+    return status;
+}
+
+static void runner_fini(struct runner *runner)
+{
+    calibration_slots_fini(&runner->slots);
+    engine_scratch_destroy(runner->scratch);
+    engine_destroy(runner->engine);
+}
+
+/* Runs the next batch behind the `done` ones; `ret_count` is of how many. */
+static enum status run_batch(struct runner *runner, const struct calibration_images *images,
+                             size_t done, float *ret_logits, size_t *ret_count, struct error *error)
+{
+    const struct calibration_options *options = runner->given->options;
+    size_t count = images->count - done < BATCH ? images->count - done : BATCH;
+    enum status status = calibration_slots_fill(&runner->slots, images, done, count, error);
+    if (status != STATUS_OK)
+        return status;
+    engine_run(runner->engine, runner->scratch, count, runner->slots.slots,
+               &(struct engine_outputs){.logits = ret_logits});
+    if (options->progress)
+        options->progress(options->user, count);
+    *ret_count = count;
+    return STATUS_OK;
+}
+
+enum status calibration_fidelity_run(const struct calibration_fidelity_case *given,
                                      const struct calibration_images *images, float *ret_logits,
                                      struct error *error)
 {
-    struct engine_options engine_options = options->engine;
-    engine_options.precision = precision;
-    engine_options.quantization = quantization;
-    struct engine *engine = NULL;
-    struct engine_scratch *scratch = NULL;
-    enum status status = engine_create(graph, &engine_options, &engine, error);
-    if (status == STATUS_OK)
-        status = engine_scratch_create(engine, BATCH, options->threads, &scratch, error);
-    for (size_t done = 0; done < images->count && status == STATUS_OK; done += BATCH) {
-        size_t count = images->count - done < BATCH ? images->count - done : BATCH;
-        engine_run(engine, scratch, count, images->slots + done,
-                   &(struct engine_outputs){.logits = ret_logits + done * graph->classes});
-        if (options->progress)
-            options->progress(options->user, count);
+    struct runner runner;
+    enum status status = runner_init(&runner, given, error);
+    size_t count = 0;
+    for (size_t done = 0; done < images->count && status == STATUS_OK; done += count)
+        status = run_batch(&runner, images, done, ret_logits + done * given->graph->classes, &count,
+                           error);
+    runner_fini(&runner);
+    return status;
+}
+
+enum status calibration_fidelity_compare(const struct calibration_fidelity_case *given,
+                                         const struct calibration_images *images,
+                                         const float *reference,
+                                         struct calibration_fidelity *fidelity, struct error *error)
+{
+    struct runner runner;
+    size_t classes = given->graph->classes, count = 0;
+    float *logits = alloc_array(BATCH * classes, sizeof *logits, SIZE_MAX / 2);
+    enum status status = runner_init(&runner, given, error);
+    if (status == STATUS_OK && !logits)
+        status =
+            error_set(error, STATUS_NO_MEMORY, "no memory for the answers to %d images", BATCH);
+    for (size_t done = 0; done < images->count && status == STATUS_OK; done += count) {
+        status = run_batch(&runner, images, done, logits, &count, error);
+        if (status == STATUS_OK)
+            calibration_fidelity_add(fidelity, reference + done * classes, logits, count, classes);
     }
-    engine_scratch_destroy(scratch);
-    engine_destroy(engine);
+    runner_fini(&runner);
+    free(logits);
     return status;
 }
 
@@ -142,9 +200,8 @@ static void comparison_fini(struct comparison *comparison)
 }
 
 enum status calibration_fidelity_layers(const struct calibration_network *network,
-                                        const struct quantization *quantization,
-                                        const struct calibration_images *images, double *ret_db,
-                                        struct error *error)
+                                        const struct quantization *quantization, size_t images,
+                                        double *ret_db, struct error *error)
 {
     const struct calibration_options *options = network->options;
     struct comparison comparison = {.network = network};
@@ -160,13 +217,13 @@ enum status calibration_fidelity_layers(const struct calibration_network *networ
         status = engine_scratch_create(network->engine, 1, options->threads, &exact, error);
     if (status == STATUS_OK)
         status = engine_scratch_create(engine, 1, options->threads, &rounded, error);
-    for (size_t i = 0; i < images->count && status == STATUS_OK; i++) {
+    for (size_t i = 0; i < images && status == STATUS_OK; i++) {
         engine_scratch_observe(
             exact, (struct engine_observer){.step_done = keep_output, .user = &comparison});
         engine_scratch_observe(
             rounded, (struct engine_observer){.step_done = compare_output, .user = &comparison});
-        engine_run(network->engine, exact, 1, images->slots + i, &(struct engine_outputs){0});
-        engine_run(engine, rounded, 1, images->slots + i, &(struct engine_outputs){0});
+        engine_run(network->engine, exact, 1, network->kept.slots + i, &(struct engine_outputs){0});
+        engine_run(engine, rounded, 1, network->kept.slots + i, &(struct engine_outputs){0});
     }
     for (size_t i = 0; i < network->conv_count && status == STATUS_OK; i++)
         ret_db[i] = calibration_fidelity_db(comparison.signal[i], comparison.noise[i]);

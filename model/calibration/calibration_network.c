@@ -135,19 +135,43 @@ static void look_at_output(void *user, const struct step_run *run, uint64_t elap
     calibration_means_add_outputs(&conv->means, run, pass->line);
 }
 
-/* Runs images [first, last). */
-static void run_images(struct pass *pass, struct engine_scratch *scratch,
-                       const struct calibration_images *images, size_t first, size_t last)
+static void run_batch(const struct pass *pass, struct engine_scratch *scratch,
+                      const struct step_slot *slots, size_t count, float *ret_logits)
 {
     const struct calibration_network *network = pass->network;
-    for (size_t done = first; done < last && pass->status == STATUS_OK; done += BATCH) {
-        size_t count = last - done < BATCH ? last - done : BATCH;
-        engine_run(network->engine, scratch, count, images->slots + done,
-                   &(struct engine_outputs){.logits = network->logits +
-                                                      done * engine_classes(network->engine)});
-        if (network->options->progress)
-            network->options->progress(network->options->user, count);
+    engine_run(network->engine, scratch, count, slots,
+               &(struct engine_outputs){.logits = ret_logits});
+    if (network->options->progress)
+        network->options->progress(network->options->user, count);
+}
+
+/* Runs images [first, last) of those that are kept; into the network's logits where it `is_search`.
+ */
+static void run_kept(struct pass *pass, struct engine_scratch *scratch, size_t first, size_t last,
+                     bool is_search)
+{
+    const struct calibration_network *network = pass->network;
+    for (size_t done = first; done < last && pass->status == STATUS_OK; done += BATCH)
+        run_batch(pass, scratch, network->kept.slots + done,
+                  last - done < BATCH ? last - done : BATCH,
+                  is_search ? network->logits + done * network->graph->classes : NULL);
+}
+
+/* Runs those after them, each as it is read. */
+static void run_rest(struct pass *pass, struct engine_scratch *scratch,
+                     const struct calibration_images *images)
+{
+    struct calibration_slots slots = {0};
+    if (pass->status == STATUS_OK && pass->network->bias_images < images->count)
+        pass->status = calibration_slots_init(pass->network->engine, BATCH, &slots, pass->error);
+    for (size_t done = pass->network->bias_images;
+         done < images->count && pass->status == STATUS_OK; done += BATCH) {
+        size_t count = images->count - done < BATCH ? images->count - done : BATCH;
+        pass->status = calibration_slots_fill(&slots, images, done, count, pass->error);
+        if (pass->status == STATUS_OK)
+            run_batch(pass, scratch, slots.slots, count, NULL);
     }
+    calibration_slots_fini(&slots);
 }
 
 static void take_means(const struct calibration_network *network, bool is_search)
@@ -173,11 +197,11 @@ static enum status look_at_images(struct calibration_network *network,
         engine_scratch_observe(scratch, (struct engine_observer){.step_start = look_at_inputs,
                                                                  .step_done = look_at_output,
                                                                  .user = &pass});
-        run_images(&pass, scratch, images, 0, network->search_images);
+        run_kept(&pass, scratch, 0, network->search_images, true);
         take_means(network, true);
-        run_images(&pass, scratch, images, network->search_images, network->bias_images);
+        run_kept(&pass, scratch, network->search_images, network->bias_images, false);
         take_means(network, false);
-        run_images(&pass, scratch, images, network->bias_images, images->count);
+        run_rest(&pass, scratch, images);
     }
     engine_scratch_destroy(scratch);
     free(pass.line);
@@ -189,8 +213,7 @@ enum status calibration_network_init(const struct graph *graph,
                                      const struct calibration_images *images,
                                      struct calibration_network *ret_network, struct error *error)
 {
-    *ret_network =
-        (struct calibration_network){.graph = graph, .options = options, .images = images->count};
+    *ret_network = (struct calibration_network){.graph = graph, .options = options};
     ret_network->bias_images =
         images->count < CALIBRATION_MAX_BIAS_IMAGES ? images->count : CALIBRATION_MAX_BIAS_IMAGES;
     ret_network->search_images = options->search_images < ret_network->bias_images
@@ -202,12 +225,18 @@ enum status calibration_network_init(const struct graph *graph,
     enum status status = engine_create(graph, &engine, &ret_network->engine, error);
     if (status != STATUS_OK)
         return status;
-    if (checked_mul(images->count, graph->classes, &logits))
+    if (checked_mul(ret_network->search_images, graph->classes, &logits))
         ret_network->logits = alloc_array(logits, sizeof(float), SIZE_MAX / 2);
     if (!ret_network->logits)
         return error_set(error, STATUS_NO_MEMORY, "no memory for the answers to %zu images",
-                         images->count);
-    status = convs_init(ret_network, error);
+                         ret_network->search_images);
+    status = calibration_slots_init(ret_network->engine, ret_network->bias_images,
+                                    &ret_network->kept, error);
+    if (status == STATUS_OK)
+        status =
+            calibration_slots_fill(&ret_network->kept, images, 0, ret_network->bias_images, error);
+    if (status == STATUS_OK)
+        status = convs_init(ret_network, error);
     if (status == STATUS_OK)
         status = look_at_images(ret_network, images, error);
     return status;
@@ -223,6 +252,7 @@ void calibration_network_fini(struct calibration_network *network)
     }
     free(network->convs);
     free(network->logits);
+    calibration_slots_fini(&network->kept);
     engine_destroy(network->engine);
     *network = (struct calibration_network){0};
 }

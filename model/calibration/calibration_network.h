@@ -6,6 +6,7 @@
 #include "model/calibration/calibration_histogram.h"
 #include "model/calibration/calibration_means.h"
 #include "model/calibration/calibration_options.h"
+#include "model/calibration/calibration_slots.h"
 #include "model/net/fold.h"
 
 /* Biases are corrected by at most so many images: an int8 batch of them is in memory at once. */
@@ -24,25 +25,20 @@ struct calibration_conv {
                                                bias_images */
 };
 
-/* Images as the engine takes them. */
-struct calibration_images {
-    const struct step_slot *slots; /* [count] */
-    size_t count;
-};
-
 struct calibration_network {
     const struct graph *graph;                 /* borrowed */
     const struct calibration_options *options; /* borrowed */
     struct engine *engine;                     /* float32 */
     size_t conv_count;
-    struct calibration_conv *convs; /* in the order of the steps */
-    size_t images;
+    struct calibration_conv *convs;    /* in the order of the steps */
     size_t search_images, bias_images; /* the former not more than the latter */
-    float *logits;                     /* [images, classes] */
+    struct calibration_slots kept;     /* [bias_images]: the first images, which are run again */
+    float *logits;                     /* [search_images, classes] */
 };
 
-/* Runs the images in float32. Fails as engine_create, and with STATUS_BAD_MODEL where an activation
- * is not a finite number. To be ended with calibration_network_fini, also after a failure. */
+/* Runs the images in float32. Fails as engine_create, as the images' read, and with
+ * STATUS_BAD_MODEL where an activation is not a finite number. To be ended with
+ * calibration_network_fini, also after a failure. */
 MUST_CHECK enum status calibration_network_init(const struct graph *graph,
                                                 const struct calibration_options *options,
                                                 const struct calibration_images *images,

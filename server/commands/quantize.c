@@ -13,6 +13,9 @@
 
 enum { FEW_IMAGES = 64 };
 
+/* 1782 images of 224 px. */
+static const size_t kept_bytes = (size_t)256 << 20;
+
 /* One calibration, from its options to its file. */
 struct job {
     const struct command_call *call;
@@ -80,6 +83,7 @@ static struct quantizer_options options_of(struct job *job)
                         .user = job},
         .orient = !command_flag(call, "no-orientation"),
         .is_checked = !command_flag(call, "no-check"),
+        .kept_bytes = kept_bytes,
         .complain = complain_of_image,
         .user = job};
     memcpy(options.calibration.engine.mean, recipe->mean, sizeof recipe->mean);

@@ -30,40 +30,76 @@ static size_t *mixed_order(size_t count)
     return order;
 }
 
-static enum status read_images(struct quantizer *quantizer, const struct dataset *dataset,
-                               const size_t *order, size_t slot_bytes)
+static enum status prepare(const struct quantizer *quantizer, size_t image, uint8_t *ret_pixels,
+                           struct error *error)
+{
+    return image_file_prepare(quantizer->dataset->images[image].path,
+                              model_recipe(quantizer->model), quantizer->options->orient, false,
+                              ret_pixels, error);
+}
+
+static uint8_t *kept_pixels(const struct quantizer *quantizer, size_t index)
+{
+    return (uint8_t *)quantizer->pixels.data + index * quantizer->slot_bytes;
+}
+
+/* Finds out which images can be read; the pixels of the first of them stay. */
+static void read_images(struct quantizer *quantizer, const size_t *order)
 {
     const struct quantizer_options *options = quantizer->options;
-    for (size_t i = 0; i < dataset->count; i++) {
-        const char *path = dataset->images[order[i]].path;
-        uint8_t *slot = (uint8_t *)quantizer->pixels.data + quantizer->images * slot_bytes;
+    for (size_t i = 0; i < quantizer->dataset->count; i++) {
         struct error error = {0};
-        if (image_file_prepare(path, model_recipe(quantizer->model), options->orient, false, slot,
-                               &error) == STATUS_OK) {
-            quantizer->slots[quantizer->images++] = (struct step_slot){TENSOR_U8, slot};
+        bool is_kept = quantizer->images < quantizer->most_kept;
+        uint8_t *pixels =
+            kept_pixels(quantizer, is_kept ? quantizer->images : quantizer->most_kept);
+        if (prepare(quantizer, order[i], pixels, &error) == STATUS_OK) {
+            quantizer->order[quantizer->images++] = order[i];
         } else {
             quantizer->unreadable++;
-            options->complain(options->user, path, &error);
+            options->complain(options->user, quantizer->dataset->images[order[i]].path, &error);
         }
     }
-    return STATUS_OK;
+}
+
+/* As struct calibration_images wants it. */
+static enum status read_image(void *user, size_t index, uint8_t *ret_pixels, struct error *error)
+{
+    const struct quantizer *quantizer = user;
+    if (index < quantizer->most_kept) {
+        memcpy(ret_pixels, kept_pixels(quantizer, index), quantizer->slot_bytes);
+        return STATUS_OK;
+    }
+    enum status status = prepare(quantizer, quantizer->order[index], ret_pixels, error);
+    if (status != STATUS_OK)
+        error_prefix(error, "%s", quantizer->dataset->images[quantizer->order[index]].path);
+    return status;
+}
+
+static struct calibration_images images_of(struct quantizer *quantizer, size_t first, size_t count)
+{
+    return (struct calibration_images){first, count, read_image, quantizer};
 }
 
 enum status quantizer_init(struct quantizer *quantizer, const struct model *model,
                            const struct dataset *dataset, const struct quantizer_options *options,
                            struct error *error)
 {
-    *quantizer = (struct quantizer){.model = model, .options = options};
-    size_t slot_bytes = engine_slot_bytes(model_engine(model), TENSOR_U8), total;
-    if (!checked_mul(slot_bytes, dataset->count, &total))
-        return no_memory(dataset->count, error);
-    enum status status = region_init(total, false, &quantizer->pixels, error);
+    size_t slot_bytes = engine_slot_bytes(model_engine(model), TENSOR_U8);
+    size_t most_kept = options->kept_bytes / slot_bytes;
+    most_kept = most_kept < dataset->count ? most_kept : dataset->count;
+    *quantizer = (struct quantizer){.model = model,
+                                    .options = options,
+                                    .dataset = dataset,
+                                    .slot_bytes = slot_bytes,
+                                    .most_kept = most_kept};
+    /* Not in the order of the folder; and room for one image that does not stay. */
     size_t *order = mixed_order(dataset->count);
-    quantizer->slots = alloc_array(dataset->count, sizeof *quantizer->slots, SIZE_MAX / 2);
-    if (status == STATUS_OK && (!order || !quantizer->slots))
-        status = no_memory(dataset->count, error);
+    quantizer->order = alloc_array(dataset->count, sizeof *quantizer->order, SIZE_MAX / 2);
+    enum status status = order && quantizer->order ? STATUS_OK : no_memory(dataset->count, error);
     if (status == STATUS_OK)
-        status = read_images(quantizer, dataset, order, slot_bytes);
+        status = region_init((most_kept + 1) * slot_bytes, false, &quantizer->pixels, error);
+    if (status == STATUS_OK)
+        read_images(quantizer, order);
     free(order);
     if (status == STATUS_OK && quantizer->images < QUANTIZER_MIN_IMAGES)
         status =
@@ -93,63 +129,58 @@ size_t quantizer_image_runs(const struct quantizer *quantizer)
     return runs;
 }
 
-/* Calibrates with `own` and adds to quantizer->int8 what `others` say; `reference` and `logits` are
- * of the others. */
+/* Calibrates with `own` and adds to quantizer->int8 what `others` say, against `reference`, which
+ * is of them. */
 static enum status check_fold(struct quantizer *quantizer, const struct calibration_images *own,
                               const struct calibration_images *others, const float *reference,
-                              float *logits, struct error *error)
+                              struct error *error)
 {
     const struct graph *graph = model_graph(quantizer->model);
     const struct calibration_options *options = &quantizer->options->calibration;
     struct calibration calibration;
     enum status status = calibration_init(graph, options, own, &calibration, error);
+    const struct calibration_fidelity_case given = {graph, options, "int8",
+                                                    calibration.quantization};
     if (status == STATUS_OK)
-        status = calibration_fidelity_run(graph, options, "int8", calibration.quantization, others,
-                                          logits, error);
-    if (status == STATUS_OK)
-        calibration_fidelity_add(&quantizer->int8, reference, logits, others->count,
-                                 graph->classes);
+        status = calibration_fidelity_compare(&given, others, reference, &quantizer->int8, error);
     calibration_fini(&calibration);
     return status;
 }
 
-static enum status check(struct quantizer *quantizer, float *reference, float *logits,
-                         struct error *error)
+/* `reference` has room for the logits of all images. */
+static enum status check(struct quantizer *quantizer, float *reference, struct error *error)
 {
     const struct graph *graph = model_graph(quantizer->model);
     const struct calibration_options *options = &quantizer->options->calibration;
-    const struct calibration_images all = {quantizer->slots, quantizer->images};
-    const struct calibration_images first = {all.slots, all.count / 2};
-    const struct calibration_images second = {all.slots + first.count, all.count - first.count};
-    enum status status =
-        calibration_fidelity_run(graph, options, "float32", NULL, &all, reference, error);
+    size_t half = quantizer->images / 2;
+    const struct calibration_images all = images_of(quantizer, 0, quantizer->images);
+    const struct calibration_images first = images_of(quantizer, 0, half);
+    const struct calibration_images second = images_of(quantizer, half, all.count - half);
+    const struct calibration_fidelity_case float32 = {graph, options, "float32", NULL};
+    const struct calibration_fidelity_case bf16 = {graph, options, "bf16", NULL};
+    enum status status = calibration_fidelity_run(&float32, &all, reference, error);
     if (status == STATUS_OK)
-        status = calibration_fidelity_run(graph, options, "bf16", NULL, &all, logits, error);
+        status = calibration_fidelity_compare(&bf16, &all, reference, &quantizer->bf16, error);
     if (status == STATUS_OK)
-        calibration_fidelity_add(&quantizer->bf16, reference, logits, all.count, graph->classes);
+        status = check_fold(quantizer, &first, &second, reference + half * graph->classes, error);
     if (status == STATUS_OK)
-        status = check_fold(quantizer, &first, &second, reference + first.count * graph->classes,
-                            logits, error);
-    if (status == STATUS_OK)
-        status = check_fold(quantizer, &second, &first, reference, logits, error);
+        status = check_fold(quantizer, &second, &first, reference, error);
     return status;
 }
 
 enum status quantizer_run(struct quantizer *quantizer, struct error *error)
 {
     const struct graph *graph = model_graph(quantizer->model);
-    const struct calibration_images all = {quantizer->slots, quantizer->images};
+    const struct calibration_images all = images_of(quantizer, 0, quantizer->images);
     size_t count;
     enum status status = STATUS_OK;
     if (quantizer->options->is_checked) {
         if (!checked_mul(quantizer->images, graph->classes, &count))
             return no_memory(quantizer->images, error);
         float *reference = alloc_array(count, sizeof *reference, SIZE_MAX / 2);
-        float *logits = alloc_array(count, sizeof *logits, SIZE_MAX / 2);
-        status = reference && logits ? check(quantizer, reference, logits, error)
-                                     : no_memory(quantizer->images, error);
+        status =
+            reference ? check(quantizer, reference, error) : no_memory(quantizer->images, error);
         free(reference);
-        free(logits);
     }
     if (status == STATUS_OK)
         status = calibration_init(graph, &quantizer->options->calibration, &all,
@@ -160,7 +191,7 @@ enum status quantizer_run(struct quantizer *quantizer, struct error *error)
 void quantizer_fini(struct quantizer *quantizer)
 {
     calibration_fini(&quantizer->calibration);
-    free(quantizer->slots);
+    free(quantizer->order);
     region_fini(&quantizer->pixels);
     *quantizer = (struct quantizer){0};
 }

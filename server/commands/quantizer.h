@@ -10,17 +10,20 @@
 struct quantizer_options {
     struct calibration_options calibration; /* its engine's input is the model's */
     bool orient;
-    bool is_checked; /* two-fold, which takes twice the time again */
+    bool is_checked;   /* two-fold, which takes twice the time again */
+    size_t kept_bytes; /* of prepared images at most; what is over is prepared again for each run */
     /* Of the images that could not be read. */
     void (*complain)(void *user, const char *path, const struct error *error);
     void *user;
 };
 
 struct quantizer {
-    const struct model *model; /* borrowed, and the options, too */
+    const struct model *model; /* borrowed, as all three */
     const struct quantizer_options *options;
-    struct region pixels;
-    struct step_slot *slots; /* [images] */
+    const struct dataset *dataset;
+    struct region pixels; /* [most_kept + 1][slot_bytes], of the first images */
+    size_t slot_bytes, most_kept;
+    size_t *order; /* [images]: those that can be read, mixed, by their index in the dataset */
     size_t images, unreadable;
     struct calibration calibration;         /* with all images */
     struct calibration_fidelity int8, bf16; /* of the held-out images; zero without a check */
@@ -30,8 +33,7 @@ enum { QUANTIZER_MIN_IMAGES = 2 };
 
 /* Reads the images, in a mixed order that is the same each time. Fails with STATUS_NO_MEMORY,
  * STATUS_BAD_REQUEST (too few could be read). To be ended with quantizer_fini, also after a
- * failure.
- */
+ * failure. */
 MUST_CHECK enum status quantizer_init(struct quantizer *quantizer, const struct model *model,
                                       const struct dataset *dataset,
                                       const struct quantizer_options *options, struct error *error);
@@ -40,7 +42,8 @@ MUST_CHECK enum status quantizer_init(struct quantizer *quantizer, const struct 
 size_t quantizer_image_runs(const struct quantizer *quantizer);
 
 /* Checks two-fold (one half calibrates, the other compares, and the other way round), then
- * calibrates with all images. Fails as calibration_init. */
+ * calibrates with all images. Fails as calibration_init, and where an image can no longer be
+ * read. */
 MUST_CHECK enum status quantizer_run(struct quantizer *quantizer, struct error *error);
 void quantizer_fini(struct quantizer *quantizer);
 

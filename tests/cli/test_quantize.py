@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import resource
 import signal
 import struct
 import subprocess
@@ -137,6 +138,22 @@ def test_no_images(classifyd, tmp_path):
     done = classifyd("quantize", "demo", "-i", tmp_path, "-o", output)
     assert done.status == 1 and "broken.png" in done.err and "0 images could be read" in done.err
     assert not output.exists()
+
+
+def test_memory_is_not_taken_for_all_names(classifyd, tmp_path):
+    """The prepared images of 30000 names would be 4.5 GB."""
+    state = small_network()
+    model = tmp_path / "small.safetensors"
+    safetensors_file.save(model, state, {"resize": "224", "crop": "224"})
+    folder = tmp_path / "names"
+    folder.mkdir()
+    for number in range(30_000):
+        (folder / f"{number}.png").symlink_to("none")
+    limit = 2 << 30
+    done = classifyd("quantize", model, "-i", folder, "-o", tmp_path / "out.safetensors", "-n", "100000", "-t", "1",
+                     preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+    assert done.status == 1
+    assert "classifyd quantize: 0 images could be read; " in done.err, done.err[-1000:]
 
 
 @pytest.mark.parametrize("place", ["none/out.safetensors", "folder"])

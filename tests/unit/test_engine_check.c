@@ -315,7 +315,20 @@ static void a_batch_of_one_is_checked_too(void **state)
     drop(&fixture);
 }
 
-/* Noise calibrates as well as photographs do here. One layer in a few is bf16. */
+/* Noise calibrates as well as photographs do here. */
+static enum status draw_noise(void *user, size_t index, uint8_t *ret_pixels, struct error *error)
+{
+    (void)user;
+    (void)error;
+    uint32_t random = 7 + (uint32_t)index;
+    for (size_t i = 0; i < (size_t)PX * PX * 3; i++) {
+        random = random * 1664525u + 1013904223u; /* Numerical Recipes */
+        ret_pixels[i] = (uint8_t)(random >> 24);
+    }
+    return STATUS_OK;
+}
+
+/* One layer in a few is bf16. */
 static struct calibration calibrate(const struct fixture *fixture, const char *kernels)
 {
     const struct calibration_options options = {.engine = {.input_px = PX,
@@ -327,22 +340,11 @@ static struct calibration calibrate(const struct fixture *fixture, const char *k
                                                 .has_bias_correction = true,
                                                 .bf16_share = 0.3,
                                                 .search_images = 1};
-    struct slot_block block;
-    struct step_slot slots[BATCH];
+    const struct calibration_images images = {.count = BATCH, .read = draw_noise};
     struct calibration calibration = {0};
     struct error error = {0};
-    assert_int_equal(slot_block_init(fixture->engine, BATCH, &block, NULL), STATUS_OK);
-    uint32_t random = 7;
-    for (size_t i = 0; i < block.memory.size_bytes; i++) {
-        random = random * 1664525u + 1013904223u; /* Numerical Recipes */
-        ((uint8_t *)block.memory.data)[i] = (uint8_t)(random >> 24);
-    }
-    for (size_t i = 0; i < BATCH; i++)
-        slots[i] = slot_block_slot(&block, i);
-    const struct calibration_images images = {slots, BATCH};
     if (calibration_init(fixture->graph, &options, &images, &calibration, &error) != STATUS_OK)
         fail_msg("%s", error.text);
-    slot_block_fini(&block);
     return calibration;
 }
 
