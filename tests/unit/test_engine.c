@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/net/engine.h"
 #include "model/net/weights_random.h"
 #include "model/net/weights_table.h"
+#include "tests/unit/engine_fixture.h"
 
 enum { PX = 64, CLASSES = 10, BATCH = 3 };
 
@@ -28,36 +28,15 @@ static const struct engine_options options = {.input_px = PX,
                                               .std = {0.229f, 0.224f, 0.225f},
                                               .kernels = "auto"};
 
-static struct engine *make_engine_of(uint32_t classes, struct engine_options with)
-{
-    struct weights_random_spec spec = {
-        .blocks = {1, 1, 1, 1}, .groups = 1, .width_per_group = 64, .classes = classes, .seed = 3};
-    struct weights *weights = NULL;
-    struct graph *graph = NULL;
-    struct engine *engine = NULL;
-    assert_int_equal(weights_random_create(&spec, &weights, NULL), STATUS_OK);
-    assert_int_equal(graph_create(weights, &graph, NULL), STATUS_OK);
-    assert_int_equal(engine_create(graph, &with, &engine, NULL), STATUS_OK);
-    graph_destroy(graph);
-    weights_destroy(weights);
-    return engine;
-}
-
-static struct engine *make_engine(struct engine_options with)
-{
-    return make_engine_of(CLASSES, with);
-}
-
 static int setup(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
     assert_non_null(fixture);
-    fixture->engine = make_engine(options);
+    fixture->engine = engine_fixture_create(&options, CLASSES);
     assert_int_equal(engine_scratch_create(fixture->engine, BATCH, 2, &fixture->scratch, NULL),
                      STATUS_OK);
     for (size_t i = 0; i < BATCH; i++) {
-        for (size_t p = 0; p < PX * PX * 3; p++)
-            fixture->pixels[i][p] = (uint8_t)(p * (i + 3) / 5 + p / 7);
+        engine_fixture_draw(i, PX, fixture->pixels[i]);
         fixture->slots[i] = (struct step_slot){TENSOR_U8, fixture->pixels[i]};
     }
     *state = fixture;
@@ -160,7 +139,7 @@ static void nested_levels_run_every_step_for_every_image(void **state)
     engine_run(fixture->engine, fixture->scratch, BATCH, fixture->slots,
                &(struct engine_outputs){.logits = expected[0]});
     for (uint32_t inner = 1; inner <= 3; inner++) {
-        struct engine *engine = make_engine(options);
+        struct engine *engine = engine_fixture_create(&options, CLASSES);
         /* The plan is immutable for everyone else. Its tensors stay for the whole batch, as they
          * must where a later level reads them. */
         struct plan *plan = (struct plan *)(uintptr_t)engine_plan(engine);
@@ -196,7 +175,7 @@ static void passes_keep_what_earlier_ones_gave(void **state)
     for (uint32_t pass = 0; pass < 2; pass++) {
         struct engine_scratch *scratch = NULL;
         with.images_per_pass = pass;
-        struct engine *engine = make_engine_of(MANY_CLASSES, with);
+        struct engine *engine = engine_fixture_create(&with, MANY_CLASSES);
         assert_int_equal(engine_scratch_create(engine, BATCH, 1, &scratch, NULL), STATUS_OK);
         engine_run(engine, scratch, BATCH, fixture->slots,
                    &(struct engine_outputs){.logits = logits[pass][0]});

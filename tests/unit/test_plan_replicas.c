@@ -10,9 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/net/engine.h"
 #include "model/net/plan_replicas.h"
-#include "model/net/weights_random.h"
+#include "tests/unit/engine_fixture.h"
 #include "tests/unit/numa_fixture.h"
 
 enum { PX = 64, IMAGES = 3, CLASSES = 7 };
@@ -25,17 +24,7 @@ static struct engine *make_engine(const struct numa_topology *numa)
                                            .mean = {0.485f, 0.456f, 0.406f},
                                            .std = {0.229f, 0.224f, 0.225f},
                                            .numa = numa};
-    const struct weights_random_spec spec = {
-        .blocks = {1, 1, 1, 1}, .groups = 1, .width_per_group = 64, .classes = CLASSES, .seed = 3};
-    struct weights *weights = NULL;
-    struct graph *graph = NULL;
-    struct engine *engine = NULL;
-    assert_int_equal(weights_random_create(&spec, &weights, NULL), STATUS_OK);
-    assert_int_equal(graph_create(weights, &graph, NULL), STATUS_OK);
-    assert_int_equal(engine_create(graph, &options, &engine, NULL), STATUS_OK);
-    graph_destroy(graph);
-    weights_destroy(weights);
-    return engine;
+    return engine_fixture_create(&options, CLASSES);
 }
 
 static void run(const struct engine *engine, struct engine_scratch *scratch,
@@ -43,8 +32,7 @@ static void run(const struct engine *engine, struct engine_scratch *scratch,
 {
     struct step_slot slots[IMAGES];
     for (size_t i = 0; i < IMAGES; i++) {
-        for (size_t p = 0; p < PX * PX * 3; p++)
-            pixels[i][p] = (uint8_t)(p * (i + 3) / 5 + p / 7);
+        engine_fixture_draw(i, PX, pixels[i]);
         slots[i] = (struct step_slot){TENSOR_U8, pixels[i]};
     }
     memset(ret_logits, 0, IMAGES * CLASSES * sizeof *ret_logits);

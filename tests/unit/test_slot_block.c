@@ -8,23 +8,13 @@
 #include <string.h>
 
 #include "model/net/slot_block.h"
-#include "model/net/weights_random.h"
+#include "tests/unit/engine_fixture.h"
 
 static struct engine *make_engine(uint32_t input_px)
 {
-    struct weights_random_spec spec = {
-        .blocks = {1, 1, 1, 1}, .groups = 1, .width_per_group = 64, .classes = 2, .seed = 1};
     const struct engine_options options = {
         .input_px = input_px, .std = {1, 1, 1}, .kernels = "generic"};
-    struct weights *weights = NULL;
-    struct graph *graph = NULL;
-    struct engine *engine = NULL;
-    assert_int_equal(weights_random_create(&spec, &weights, NULL), STATUS_OK);
-    assert_int_equal(graph_create(weights, &graph, NULL), STATUS_OK);
-    assert_int_equal(engine_create(graph, &options, &engine, NULL), STATUS_OK);
-    graph_destroy(graph);
-    weights_destroy(weights);
-    return engine;
+    return engine_fixture_create(&options, 2);
 }
 
 static void slots_are_apart_aligned_and_followed_by_slack(void **state)
