@@ -1,8 +1,8 @@
 #include "model/kernels/generic/conv_bf16_generic.h"
 
 #include <assert.h>
-#include <string.h>
 
+#include "model/kernels/generic/conv_rows.h"
 #include "model/kernels/requantize.h"
 
 /* Packed: offset [out], then as bfloat16 weight [out, kernel, kernel, in/groups] and projection
@@ -12,27 +12,12 @@ struct packed {
     const uint16_t *weight, *projection;
 };
 
-static size_t group_channels(const struct step *step)
-{
-    return step->input->channels / step->groups;
-}
-
-static size_t taps(const struct step *step)
-{
-    return (size_t)step->kernel_px * step->kernel_px * group_channels(step);
-}
-
-static size_t projection_channels(const struct step *step)
-{
-    return step->projection ? step->projection->channels : 0;
-}
-
 static struct packed unpack(const struct step *step)
 {
     size_t out = step->output->channels;
     const float *offset = step->packed;
     const uint16_t *weight = (const uint16_t *)(const void *)(offset + out);
-    return (struct packed){offset, weight, weight + out * taps(step)};
+    return (struct packed){offset, weight, weight + out * conv_rows_taps(step)};
 }
 
 static bool supports(const struct step *step)
@@ -45,13 +30,14 @@ static bool supports(const struct step *step)
 static size_t packed_bytes(const struct step *step)
 {
     return step->output->channels *
-           (sizeof(float) + (taps(step) + projection_channels(step)) * sizeof(uint16_t));
+           (sizeof(float) +
+            (conv_rows_taps(step) + conv_rows_projection_channels(step)) * sizeof(uint16_t));
 }
 
 static void pack(const struct step *step, const struct step_weights *weights, void *ret_packed)
 {
-    size_t out = step->output->channels, count = out * taps(step),
-           extra = out * projection_channels(step);
+    size_t out = step->output->channels, count = out * conv_rows_taps(step),
+           extra = out * conv_rows_projection_channels(step);
     float *offset = ret_packed;
     uint16_t *weight = (uint16_t *)(void *)(offset + out), *projection = weight + count;
     float scale = step->op == STEP_CONV_INPUT ? 1.0f : step->input->scale;
@@ -67,11 +53,6 @@ static size_t scratch_bytes(const struct step *step)
 {
     (void)step;
     return 0;
-}
-
-static size_t units(const struct step *step, size_t images)
-{
-    return images * step->output->height_px;
 }
 
 /* Channel `c` of an input pixel in steps of its scale. */
@@ -112,8 +93,8 @@ static float sum_output(const struct step_run *run, const struct packed *packed,
 {
     const struct step *step = run->step;
     const struct tensor *input = step->input;
-    size_t in = group_channels(step), group = o / (step->output->channels / step->groups);
-    const uint16_t *weights = packed->weight + o * taps(step);
+    size_t in = conv_rows_group_channels(step), group = o / (step->output->channels / step->groups);
+    const uint16_t *weights = packed->weight + o * conv_rows_taps(step);
     float sum = 0;
     for (uint32_t ky = 0; ky < step->kernel_px; ky++)
         for (uint32_t kx = 0; kx < step->kernel_px; kx++, weights += in) {
@@ -132,18 +113,19 @@ static float sum_output(const struct step_run *run, const struct packed *packed,
                            group * in, weights, in);
         }
     if (step->projection)
-        sum +=
-            dot(step->projection,
-                tensor_pixel(step->projection, run->buffers, run->first_image + image,
-                             (size_t)y * step->projection_stride_px,
-                             (size_t)x * step->projection_stride_px),
-                0, packed->projection + o * projection_channels(step), projection_channels(step));
+        sum += dot(step->projection,
+                   tensor_pixel(step->projection, run->buffers, run->first_image + image,
+                                (size_t)y * step->projection_stride_px,
+                                (size_t)x * step->projection_stride_px),
+                   0, packed->projection + o * conv_rows_projection_channels(step),
+                   conv_rows_projection_channels(step));
     return sum;
 }
 
-static void run_pixel(const struct step_run *run, const struct packed *packed, size_t image,
-                      uint32_t y, uint32_t x)
+static void run_pixel(const struct step_run *run, const void *own, size_t image, uint32_t y,
+                      uint32_t x)
 {
+    const struct packed *packed = own;
     const struct step *step = run->step;
     size_t place = run->first_image + image;
     uint8_t *out = tensor_pixel(step->output, run->buffers, place, y, x);
@@ -161,17 +143,9 @@ static void run_pixel(const struct step_run *run, const struct packed *packed, s
 static void run(const struct step_run *run, size_t first, size_t last, void *scratch)
 {
     (void)scratch;
-    const struct tensor *output = run->step->output;
-    assert(supports(run->step) && last <= units(run->step, run->images));
+    assert(supports(run->step));
     struct packed packed = unpack(run->step);
-    for (size_t unit = first; unit < last; unit++) {
-        size_t image = unit / output->height_px;
-        uint32_t y = (uint32_t)(unit % output->height_px);
-        for (uint32_t x = 0; x < output->width_px; x++)
-            run_pixel(run, &packed, image, y, x);
-        if (y + 1 == output->height_px)
-            tensor_clear_padding(output, run->buffers, run->first_image + image);
-    }
+    conv_rows_run(run, first, last, run_pixel, &packed);
 }
 
 const struct kernel conv_bf16_generic = {
@@ -180,6 +154,6 @@ const struct kernel conv_bf16_generic = {
     .packed_bytes = packed_bytes,
     .pack = pack,
     .scratch_bytes = scratch_bytes,
-    .units = units,
+    .units = conv_rows_units,
     .run = run,
 };

@@ -1,8 +1,8 @@
 #include "model/kernels/generic/conv_u8_generic.h"
 
 #include <assert.h>
-#include <string.h>
 
+#include "model/kernels/generic/conv_rows.h"
 #include "model/kernels/requantize.h"
 
 /* Packed: multiplier [out], offset [out], weight s8 [out, kernel, kernel, in/groups], projection s8
@@ -12,27 +12,13 @@ struct packed {
     const int8_t *weight, *projection;
 };
 
-static size_t group_channels(const struct step *step)
-{
-    return step->input->channels / step->groups;
-}
-
-static size_t taps(const struct step *step)
-{
-    return (size_t)step->kernel_px * step->kernel_px * group_channels(step);
-}
-
-static size_t projection_channels(const struct step *step)
-{
-    return step->projection ? step->projection->channels : 0;
-}
-
 static struct packed unpack(const struct step *step)
 {
     size_t out = step->output->channels;
     const float *multiplier = step->packed;
     const int8_t *weight = (const int8_t *)(multiplier + 2 * out);
-    return (struct packed){multiplier, multiplier + out, weight, weight + out * taps(step)};
+    return (struct packed){multiplier, multiplier + out, weight,
+                           weight + out * conv_rows_taps(step)};
 }
 
 static bool supports(const struct step *step)
@@ -44,7 +30,8 @@ static bool supports(const struct step *step)
 
 static size_t packed_bytes(const struct step *step)
 {
-    return step->output->channels * (2 * sizeof(float) + taps(step) + projection_channels(step));
+    return step->output->channels *
+           (2 * sizeof(float) + conv_rows_taps(step) + conv_rows_projection_channels(step));
 }
 
 static float weight_scale(const struct step *step, size_t tap)
@@ -55,7 +42,8 @@ static float weight_scale(const struct step *step, size_t tap)
 
 static void pack(const struct step *step, const struct step_weights *weights, void *ret_packed)
 {
-    size_t out = step->output->channels, count = taps(step), extra = projection_channels(step);
+    size_t out = step->output->channels, count = conv_rows_taps(step),
+           extra = conv_rows_projection_channels(step);
     float *multiplier = ret_packed, *offset = multiplier + out;
     int8_t *weight = (int8_t *)(offset + out), *projection = weight + out * count;
     for (size_t o = 0; o < out; o++) {
@@ -78,11 +66,6 @@ static size_t scratch_bytes(const struct step *step)
 {
     (void)step;
     return 0;
-}
-
-static size_t units(const struct step *step, size_t images)
-{
-    return images * step->output->height_px;
 }
 
 /* The levels that tap (y, x) of an image shows the first step. */
@@ -113,8 +96,8 @@ static void add_tap(const struct step_run *run, size_t image, int64_t y, int64_t
                     const int8_t *weight, int32_t *ret_sum, size_t o)
 {
     const struct step *step = run->step;
-    size_t in = group_channels(step), group = o / (step->output->channels / step->groups);
-    const int8_t *row = weight + o * taps(step) + tap * in;
+    size_t in = conv_rows_group_channels(step), group = o / (step->output->channels / step->groups);
+    const int8_t *row = weight + o * conv_rows_taps(step) + tap * in;
     if (step->op == STEP_CONV_INPUT) {
         uint8_t levels[REQUANTIZE_RGB];
         read_slot(step, &run->slots[image], y, x, levels);
@@ -141,13 +124,15 @@ static int32_t sum_output(const struct step_run *run, const struct packed *packe
         sum += dot(tensor_pixel(step->projection, run->buffers, run->first_image + image,
                                 (size_t)y * step->projection_stride_px,
                                 (size_t)x * step->projection_stride_px),
-                   packed->projection + o * projection_channels(step), projection_channels(step));
+                   packed->projection + o * conv_rows_projection_channels(step),
+                   conv_rows_projection_channels(step));
     return sum;
 }
 
-static void run_pixel(const struct step_run *run, const struct packed *packed, size_t image,
-                      uint32_t y, uint32_t x)
+static void run_pixel(const struct step_run *run, const void *own, size_t image, uint32_t y,
+                      uint32_t x)
 {
+    const struct packed *packed = own;
     const struct step *step = run->step;
     size_t place = run->first_image + image;
     uint8_t *out = tensor_pixel(step->output, run->buffers, place, y, x);
@@ -169,17 +154,9 @@ static void run_pixel(const struct step_run *run, const struct packed *packed, s
 static void run(const struct step_run *run, size_t first, size_t last, void *scratch)
 {
     (void)scratch;
-    const struct tensor *output = run->step->output;
-    assert(supports(run->step) && last <= units(run->step, run->images));
+    assert(supports(run->step));
     struct packed packed = unpack(run->step);
-    for (size_t unit = first; unit < last; unit++) {
-        size_t image = unit / output->height_px;
-        uint32_t y = (uint32_t)(unit % output->height_px);
-        for (uint32_t x = 0; x < output->width_px; x++)
-            run_pixel(run, &packed, image, y, x);
-        if (y + 1 == output->height_px)
-            tensor_clear_padding(output, run->buffers, run->first_image + image);
-    }
+    conv_rows_run(run, first, last, run_pixel, &packed);
 }
 
 const struct kernel conv_u8_generic = {
@@ -188,6 +165,6 @@ const struct kernel conv_u8_generic = {
     .packed_bytes = packed_bytes,
     .pack = pack,
     .scratch_bytes = scratch_bytes,
-    .units = units,
+    .units = conv_rows_units,
     .run = run,
 };
