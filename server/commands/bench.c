@@ -274,7 +274,8 @@ const struct command bench_command = {
             COMMAND_OPTION_CATALOGUE,
             COMMAND_OPTION_END,
         },
-    .exit_failed = "the model or the images could not be loaded, or a request was not answered",
+    .exit_failed = "the model or the images could not be loaded, the picture could not be written, "
+                   "or a request was not answered",
     .examples =
         (const struct command_example[]){
             {"classifyd bench --model random:resnet50 --threads 1,2", "No weight file is needed"},

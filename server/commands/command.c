@@ -201,6 +201,9 @@ static enum status check_arguments(const struct command *command, const struct c
                                    struct error *error)
 {
     size_t given = call->argument_count, index = 0;
+    for (size_t i = 0; i < given; i++)
+        if (call->arguments[i][0] == '\0')
+            return error_set(error, STATUS_BAD_REQUEST, "argument %zu is empty", i + 1);
     for (const struct command_argument *argument = command->arguments; argument && argument->name;
          argument++, index++) {
         if (index >= given && !argument->is_optional)

@@ -226,7 +226,8 @@ enum status dataset_init_folder(struct dataset *dataset, const char *path, struc
                          strerror(errno));
     enum status status = visit_folder(dataset, path, visit_class, &folder, error);
     if (!status && dataset->count == 0)
-        status = error_set(error, STATUS_BAD_REQUEST, "%s: no images", path);
+        status = error_set(error, STATUS_BAD_REQUEST,
+                           "%s: no images: a file's name says by its ending that it is one", path);
     return status;
 }
 

@@ -99,7 +99,10 @@ static void print_text(const struct trial *trial)
         printf(", and %zu that could not be read", evaluation->unreadable);
     if (trial->dataset.passed_over)
         printf(", and %zu passed over as no images by their name", trial->dataset.passed_over);
-    printf("\n%stop-1   %.3f %%\ntop-5   %.3f %%%s\n", terminal_colour(&terminal, TERMINAL_BOLD),
+    printf("\n");
+    if (all->images == 0)
+        return; /* shares of nothing, and no speed */
+    printf("%stop-1   %.3f %%\ntop-5   %.3f %%%s\n", terminal_colour(&terminal, TERMINAL_BOLD),
            100 * share(all->top1, all->images), 100 * share(all->top5, all->images),
            terminal_colour(&terminal, TERMINAL_PLAIN));
     printf("speed   %.1f images/s in %.1f s, %u thread%s, batch %zu\n",

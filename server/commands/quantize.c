@@ -273,7 +273,7 @@ const struct command quantize_command = {
             COMMAND_OPTION_CATALOGUE,
             COMMAND_OPTION_END,
         },
-    .exit_failed = "an image could not be read, or the calibration could not be made",
+    .exit_failed = "an image could not be read, or the calibration could not be made or written",
     .examples =
         (const struct command_example[]){
             {"classifyd quantize resnet50 --images photographs",

@@ -65,6 +65,9 @@ static enum status resolve_url(struct load *load, struct error *error)
     curl_url_cleanup(url);
     if (code == CURLUE_OUT_OF_MEMORY)
         return error_set(error, STATUS_NO_MEMORY, "no memory for a URL");
+    if (code == CURLUE_BAD_SCHEME || code == CURLUE_UNSUPPORTED_SCHEME)
+        return error_set(error, STATUS_BAD_REQUEST,
+                         "%s: not a URL that begins with http:// or https://", load->options->url);
     if (code != CURLUE_OK)
         return error_set(error, STATUS_BAD_REQUEST, "%s: %s", load->options->url,
                          curl_url_strerror(code));

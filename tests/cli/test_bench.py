@@ -276,10 +276,15 @@ def test_nobody_there(classifyd, photographs):
     assert "connect" in error["detail"]
 
 
-def test_a_url_that_is_none(classifyd, photographs):
-    done = classifyd("bench", "--url", "ftp://127.0.0.1", "--images", photographs)
+@pytest.mark.parametrize("url, text", [
+    ("ftp://127.0.0.1", "not a URL that begins with http:// or https://"),
+    ("localhost:8080", "not a URL that begins with http:// or https://"),
+    ("http://", "No host part in the URL"),
+])
+def test_a_url_that_is_none(classifyd, photographs, url, text):
+    done = classifyd("bench", "--url", url, "--images", photographs)
     assert (done.status, done.out) == (1, "")
-    assert "ftp://127.0.0.1: " in done.err
+    assert done.err == f"classifyd bench: {url}: {text}\n"
 
 
 class Recorder(http.server.BaseHTTPRequestHandler):

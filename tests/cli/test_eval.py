@@ -164,6 +164,15 @@ def test_unreadable_images_are_listed_and_left_out(classifyd, tree):
     assert "images  23, and 1 that could not be read" in done.out
 
 
+def test_of_no_image_there_are_no_shares(classifyd, tmp_path):
+    folder = tmp_path / "set" / "n03445777"
+    folder.mkdir(parents=True)
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no")
+    done = classifyd("eval", "demo", folder.parent)
+    assert done.status == 1
+    assert done.out == "model   demo\nimages  0, and 1 that could not be read\n"
+
+
 def test_a_broken_link_is_an_unreadable_image(classifyd, tree):
     root = tree[0]
     link = sorted(path for path in root.iterdir())[0] / "gone.jpg"

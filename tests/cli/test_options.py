@@ -12,6 +12,8 @@ CASES = [
     (["classify", "--threads", "two", "x"], '--threads wants a number from 1 to 1024, not "two"'),
     (["classify", "--kernels", "sse", "x"], '--kernels is one of auto, generic, blas, avx2, avx512, amx, not "sse"'),
     (["classify", "--model=", "x"], "--model wants a value, not an empty one"),
+    (["classify", "a.jpg", ""], "argument 2 is empty"),
+    (["eval", "", "x"], "argument 1 is empty"),
     (["models", "resnet50"], 'one argument too many: "resnet50"'),
     (["inspect", "demo", "demo"], 'one argument too many: "demo"'),
     (["eval", "demo"], "DIR|LIST is missing: a tree of one folder a class, or a list file"),

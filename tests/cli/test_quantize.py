@@ -132,7 +132,7 @@ def test_no_images(classifyd, tmp_path):
     output = tmp_path / "out.safetensors"
     done = classifyd("quantize", "demo", "-i", tmp_path, "-o", output)
     assert (done.status, done.out) == (1, "")
-    assert done.err == f"classifyd quantize: {tmp_path}: no images\n"
+    assert done.err == f"classifyd quantize: {tmp_path}: no images: a file's name says by its ending that it is one\n"
     assert classifyd("quantize", "demo", "-i", tmp_path / "none", "-o", output).status == 1
     (tmp_path / "broken.png").write_bytes(b"\x89PNG")
     done = classifyd("quantize", "demo", "-i", tmp_path, "-o", output)
