@@ -17,16 +17,10 @@
 #include "model/kernels/amx/conv_u8_amx.h"
 #include "model/kernels/cpu.h"
 #include "model/kernels/kernels.h"
+#include "tests/kernels/step_fixture.h"
 #include "tests/support/amx_emulator.h"
 
-enum { MARGIN = 256, MAX_IMAGES = 4, NONE = -1, INPUT = 0, OUTPUT, RESIDUAL, PROJECTION, BUFFERS };
-
-/* A small generator of our own, so that a failing shape comes again. */
-static uint32_t draw(uint32_t *state, uint32_t below)
-{
-    *state = *state * 1664525u + 1013904223u;
-    return (*state >> 8) % below;
-}
+enum { MAX_IMAGES = STEP_FIXTURE_MAX_IMAGES, NONE = -1 };
 
 struct shape {
     enum step_arithmetic arithmetic;
@@ -41,24 +35,6 @@ struct shape {
     bool is_extreme;
     bool is_slot, is_float_slot; /* STEP_CONV_INPUT */
 };
-
-struct fixture {
-    struct step step;
-    struct tensor tensors[BUFFERS];
-    uint8_t *memory[BUFFERS], *buffers[BUFFERS];
-    size_t bytes[BUFFERS];
-    float *weight, *bias, *projection, *scale;
-    struct step_slot slots[MAX_IMAGES];
-    float *pixels[MAX_IMAGES];
-};
-
-static void *allocate(size_t bytes)
-{
-    void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
-    assert_non_null(memory);
-    memset(memory, 0, bytes);
-    return memory;
-}
 
 static struct tensor make_tensor(const struct shape *shape, uint32_t height_px, uint32_t width_px,
                                  uint32_t channels, enum tensor_type type, uint32_t halo_px,
@@ -85,9 +61,9 @@ static struct tensor make_tensor(const struct shape *shape, uint32_t height_px, 
 static float draw_float(bool is_extreme, uint32_t *state)
 {
     static const float extremes[] = {0.0f, -0.0f, 1e-40f, -1e-39f, 100.0f, -100.0f, FLT_MIN};
-    if (is_extreme && draw(state, 8) == 0)
-        return extremes[draw(state, 7)];
-    return (float)draw(state, 20001) / 10000.0f - 1.0f;
+    if (is_extreme && step_fixture_draw(state, 8) == 0)
+        return extremes[step_fixture_draw(state, 7)];
+    return step_fixture_draw_value(state);
 }
 
 static void fill_element(const struct tensor *tensor, uint8_t *pixel, size_t index, bool is_extreme,
@@ -101,20 +77,19 @@ static void fill_element(const struct tensor *tensor, uint8_t *pixel, size_t ind
     else if (tensor->type == TENSOR_BF16)
         memcpy(pixel + 2 * index, &half, 2);
     else
-        pixel[index] = is_extreme ? levels[draw(state, 6)] : (uint8_t)draw(state, 256);
+        pixel[index] = is_extreme ? levels[step_fixture_draw(state, 6)]
+                                  : (uint8_t)step_fixture_draw(state, 256);
 }
 
 /* Noise that is a NaN in every type, zeros in the halo, values in the pixels. */
-static void fill_tensor(struct fixture *fixture, unsigned index, bool is_extreme, uint32_t *state)
+static void fill_tensor(struct step_fixture *fixture, unsigned index, bool is_extreme,
+                        uint32_t *state)
 {
     const struct tensor *tensor = &fixture->tensors[index];
     size_t element = tensor_element_bytes(tensor->type);
-    fixture->bytes[index] = MAX_IMAGES * tensor->image_stride * element + 2 * MARGIN;
-    fixture->memory[index] = allocate(fixture->bytes[index]);
-    fixture->buffers[index] = fixture->memory[index] + MARGIN;
-    memset(fixture->memory[index], 0xff, fixture->bytes[index]);
-    if (tensor->halo_px > 0)
-        memset(fixture->buffers[index], 0, fixture->bytes[index] - 2 * MARGIN);
+    step_fixture_add_buffer(fixture, index, MAX_IMAGES);
+    if (tensor->halo_px == 0)
+        memset(fixture->buffers[index], 0xff, fixture->bytes[index]);
     for (size_t image = 0; image < MAX_IMAGES; image++)
         for (size_t y = 0; y < tensor->height_px; y++)
             for (size_t x = 0; x < tensor->width_px; x++) {
@@ -127,10 +102,11 @@ static void fill_tensor(struct fixture *fixture, unsigned index, bool is_extreme
 
 static float *draw_weights(size_t count, float reach, bool is_extreme, uint32_t *state)
 {
-    float *weights = allocate((count + 1) * sizeof *weights);
+    float *weights = step_fixture_allocate(count * sizeof *weights);
     for (size_t i = 0; i < count; i++)
-        weights[i] = reach * (is_extreme && draw(state, 2) ? (draw(state, 2) ? 1.0f : -1.0f)
-                                                           : draw_float(false, state));
+        weights[i] = reach * (is_extreme && step_fixture_draw(state, 2)
+                                  ? (step_fixture_draw(state, 2) ? 1.0f : -1.0f)
+                                  : draw_float(false, state));
     return weights;
 }
 
@@ -139,50 +115,41 @@ static uint32_t out_px(uint32_t in_px, const struct shape *shape)
     return (in_px + 2 * shape->pad_px - shape->kernel_px) / shape->stride_px + 1;
 }
 
-static void init_tensors(struct fixture *fixture, const struct shape *shape, uint32_t *state)
+static void init_tensors(struct step_fixture *fixture, const struct shape *shape, uint32_t *state)
 {
     uint32_t height = out_px(shape->height_px, shape), width = out_px(shape->width_px, shape);
     enum tensor_type residual =
         shape->residual == NONE ? TENSOR_F32 : (enum tensor_type)shape->residual;
-    fixture->tensors[INPUT] = make_tensor(shape, shape->height_px, shape->width_px, shape->channels,
-                                          shape->input, shape->has_halo ? shape->pad_px : 0, INPUT);
-    fixture->tensors[OUTPUT] = make_tensor(shape, height, width, shape->out_channels, shape->output,
-                                           shape->has_halo ? 1 : 0, OUTPUT);
-    fixture->tensors[RESIDUAL] =
-        make_tensor(shape, height, width, shape->out_channels, residual, 0, RESIDUAL);
+    fixture->tensors[STEP_FIXTURE_INPUT] =
+        make_tensor(shape, shape->height_px, shape->width_px, shape->channels, shape->input,
+                    shape->has_halo ? shape->pad_px : 0, STEP_FIXTURE_INPUT);
+    fixture->tensors[STEP_FIXTURE_OUTPUT] =
+        make_tensor(shape, height, width, shape->out_channels, shape->output,
+                    shape->has_halo ? 1 : 0, STEP_FIXTURE_OUTPUT);
+    fixture->tensors[STEP_FIXTURE_RESIDUAL] =
+        make_tensor(shape, height, width, shape->out_channels, residual, 0, STEP_FIXTURE_RESIDUAL);
     uint32_t stride = shape->projection_stride_px ? shape->projection_stride_px : 1;
-    fixture->tensors[PROJECTION] =
+    fixture->tensors[STEP_FIXTURE_PROJECTION] =
         make_tensor(shape, height * stride, width * stride,
                     shape->projection_channels ? shape->projection_channels : 1, shape->projection,
-                    0, PROJECTION);
-    for (unsigned i = 0; i < BUFFERS; i++)
+                    0, STEP_FIXTURE_PROJECTION);
+    for (unsigned i = 0; i < STEP_FIXTURE_BUFFERS; i++)
         fill_tensor(fixture, i, shape->is_extreme, state);
 }
 
-/* Each slot as large as its pixels, so that reading on is found. */
-static void make_slots(struct fixture *fixture, const struct shape *shape, uint32_t *state)
+/* Each slot is as large as its pixels, so that reading on is found. */
+static void make_slots(struct step_fixture *fixture, const struct shape *shape, uint32_t *state)
 {
-    struct tensor *input = &fixture->tensors[INPUT];
+    struct tensor *input = &fixture->tensors[STEP_FIXTURE_INPUT];
     input->pixel_stride = 3;
     input->row_stride = (size_t)input->width_px * 3;
-    size_t values = input->height_px * input->row_stride;
-    for (size_t image = 0; image < MAX_IMAGES; image++) {
-        fixture->pixels[image] = malloc(values * (shape->is_float_slot ? sizeof(float) : 1));
-        assert_non_null(fixture->pixels[image]);
-        for (size_t i = 0; i < values; i++)
-            if (shape->is_float_slot)
-                fixture->pixels[image][i] = 2.5f * draw_float(false, state);
-            else
-                ((uint8_t *)fixture->pixels[image])[i] = (uint8_t)draw(state, 256);
-        fixture->slots[image] = (struct step_slot){shape->is_float_slot ? TENSOR_F32 : TENSOR_U8,
-                                                   fixture->pixels[image]};
-    }
+    step_fixture_draw_slots(fixture, MAX_IMAGES, shape->is_float_slot, 0, state);
 }
 
-static void fixture_init(struct fixture *fixture, const struct shape *shape, uint32_t seed)
+static void fixture_init(struct step_fixture *fixture, const struct shape *shape, uint32_t seed)
 {
     uint32_t state = seed;
-    *fixture = (struct fixture){0};
+    *fixture = (struct step_fixture){0};
     init_tensors(fixture, shape, &state);
     size_t taps = (size_t)shape->kernel_px * shape->kernel_px * shape->channels;
     size_t out = shape->out_channels;
@@ -192,76 +159,26 @@ static void fixture_init(struct fixture *fixture, const struct shape *shape, uin
         draw_weights(out * shape->projection_channels, 0.5f, shape->is_extreme, &state);
     fixture->scale = draw_weights(out, 0.0f, false, &state);
     for (size_t i = 0; i < out; i++) /* some clip their weights */
-        fixture->scale[i] = 0.0002f * (float)(1 + draw(&state, 8));
+        fixture->scale[i] = 0.0002f * (float)(1 + step_fixture_draw(&state, 8));
     if (shape->is_slot)
         make_slots(fixture, shape, &state);
-    fixture->step = (struct step){.op = shape->is_slot ? STEP_CONV_INPUT : STEP_CONV,
-                                  .arithmetic = shape->arithmetic,
-                                  .input = &fixture->tensors[INPUT],
-                                  .output = &fixture->tensors[OUTPUT],
-                                  .kernel_px = shape->kernel_px,
-                                  .stride_px = shape->stride_px,
-                                  .pad_px = shape->pad_px,
-                                  .groups = 1,
-                                  .has_relu = shape->has_relu,
-                                  .mean = {0.485f, 0.456f, 0.406f},
-                                  .std = {0.229f, 0.224f, 0.225f}};
+    step_fixture_set_step(fixture,
+                          &(struct step){.op = shape->is_slot ? STEP_CONV_INPUT : STEP_CONV,
+                                         .arithmetic = shape->arithmetic,
+                                         .kernel_px = shape->kernel_px,
+                                         .stride_px = shape->stride_px,
+                                         .pad_px = shape->pad_px,
+                                         .groups = 1,
+                                         .has_relu = shape->has_relu});
     if (shape->residual != NONE) {
         bool is_in_place = shape->is_in_place && (int)shape->output == shape->residual;
-        fixture->step.residual = &fixture->tensors[is_in_place ? OUTPUT : RESIDUAL];
+        fixture->step.residual =
+            &fixture->tensors[is_in_place ? STEP_FIXTURE_OUTPUT : STEP_FIXTURE_RESIDUAL];
     }
     if (shape->projection_channels) {
-        fixture->step.projection = &fixture->tensors[PROJECTION];
+        fixture->step.projection = &fixture->tensors[STEP_FIXTURE_PROJECTION];
         fixture->step.projection_stride_px = shape->projection_stride_px;
     }
-}
-
-static void fixture_fini(struct fixture *fixture)
-{
-    for (unsigned i = 0; i < BUFFERS; i++)
-        free(fixture->memory[i]);
-    for (unsigned i = 0; i < MAX_IMAGES; i++)
-        free(fixture->pixels[i]);
-    free(fixture->weight);
-    free(fixture->bias);
-    free(fixture->projection);
-    free(fixture->scale);
-}
-
-/* Packs and runs images `first` and following; `piece` units a call, the last ones first, as
- * threads may. */
-static void run_with(struct fixture *fixture, const struct kernel *kernel, size_t first,
-                     size_t images, size_t piece)
-{
-    struct step *step = &fixture->step;
-    step->kernel = kernel;
-    step->packed_bytes = kernel->packed_bytes(step);
-    size_t scratch_bytes = kernel->scratch_bytes(step);
-    uint8_t *packed = allocate(step->packed_bytes + MARGIN);
-    uint8_t *scratch = allocate(scratch_bytes + MARGIN), margin[MARGIN];
-    memset(margin, 0x5a, sizeof margin);
-    memset(packed, 0x5a, step->packed_bytes + MARGIN);
-    memset(scratch, 0x5a, scratch_bytes + MARGIN);
-    const struct step_weights weights = {fixture->weight, fixture->bias,
-                                         step->projection ? fixture->projection : NULL,
-                                         fixture->scale};
-    kernel->pack(step, &weights, packed);
-    step->packed = packed;
-    const struct step_run run = {.step = step,
-                                 .buffers = fixture->buffers,
-                                 .slots = fixture->slots + first,
-                                 .first_image = first,
-                                 .images = images};
-    size_t units = kernel->units(step, images);
-    for (size_t end = units; end > 0;) {
-        size_t begin = end > piece ? end - piece : 0;
-        kernel->run(&run, begin, end, scratch);
-        end = begin;
-    }
-    assert_memory_equal(packed + step->packed_bytes, margin, MARGIN);
-    assert_memory_equal(scratch + scratch_bytes, margin, MARGIN);
-    free(packed);
-    free(scratch);
 }
 
 static const struct kernel *amx_kernel(enum step_arithmetic arithmetic)
@@ -292,10 +209,10 @@ static double allowed(const struct tensor *output, double value, double largest,
     return order + (output->type == TENSOR_BF16 ? fabs(value) / 128 : (double)output->scale * 1.01);
 }
 
-static void compare_values(const struct fixture *found, const struct fixture *expected,
+static void compare_values(const struct step_fixture *found, const struct step_fixture *expected,
                            double terms, uint32_t seed)
 {
-    const struct tensor *output = &found->tensors[OUTPUT];
+    const struct tensor *output = &found->tensors[STEP_FIXTURE_OUTPUT];
     double largest = 1;
     for (int pass = 0; pass < 2; pass++)
         for (size_t image = 0; image < MAX_IMAGES; image++)
@@ -314,9 +231,9 @@ static void compare_values(const struct fixture *found, const struct fixture *ex
 }
 
 /* Leaves what is no element of the output, which must be as the generic kernel left it. */
-static void forget_values(struct fixture *found, struct fixture *expected)
+static void forget_values(struct step_fixture *found, struct step_fixture *expected)
 {
-    const struct tensor *output = &found->tensors[OUTPUT];
+    const struct tensor *output = &found->tensors[STEP_FIXTURE_OUTPUT];
     size_t bytes = output->channels * tensor_element_bytes(output->type);
     for (size_t image = 0; image < MAX_IMAGES; image++)
         for (size_t y = 0; y < output->height_px; y++)
@@ -331,61 +248,64 @@ static void check_shape(const struct shape *shape, uint32_t seed, enum amx_emula
 {
     const struct kernel *kernel = amx_kernel(shape->arithmetic);
     const struct kernel_set *generic;
-    struct fixture found, expected;
+    struct step_fixture found, expected;
     assert_int_equal(kernels_choose("generic", &generic, NULL), STATUS_OK);
     fixture_init(&found, shape, seed);
     fixture_init(&expected, shape, seed);
     assert_true(kernel->supports(&found.step));
     unsigned long count = amx_emulator_count();
     size_t first = seed % (MAX_IMAGES - shape->images + 1);
-    run_with(&found, kernel, first, shape->images, 1 + seed % 5);
+    step_fixture_run(&found, kernel, first, shape->images, 1 + seed % 5);
     assert_int_equal(amx_emulator_count() > count, emulator == AMX_EMULATOR_ON);
-    run_with(&expected, kernels_for_step(generic, &expected.step), first, shape->images, 1000);
+    step_fixture_run(&expected, kernels_for_step(generic, &expected.step), first, shape->images,
+                     1000);
     double terms =
         (double)shape->kernel_px * shape->kernel_px * shape->channels + shape->projection_channels;
     compare_values(&found, &expected, terms, seed);
     if (shape->arithmetic == STEP_BF16)
         forget_values(&found, &expected);
-    for (unsigned i = 0; i < BUFFERS; i++)
-        if (memcmp(found.memory[i], expected.memory[i], found.bytes[i]) != 0)
+    for (unsigned i = 0; i < STEP_FIXTURE_BUFFERS; i++)
+        if (memcmp(found.memory[i], expected.memory[i], found.bytes[i] + 2 * STEP_FIXTURE_MARGIN) !=
+            0)
             fail_msg("seed %u: buffer %u differs in a byte", seed, i);
-    fixture_fini(&found);
-    fixture_fini(&expected);
+    step_fixture_fini(&found);
+    step_fixture_fini(&expected);
 }
 
 static enum tensor_type draw_type(uint32_t *state)
 {
-    return (enum tensor_type)draw(state, 3);
+    return (enum tensor_type)step_fixture_draw(state, 3);
 }
 
 static struct shape draw_shape(enum step_arithmetic arithmetic, uint32_t *state)
 {
     static const uint32_t kernels[] = {1, 1, 3, 3, 5};
     struct shape shape = {.arithmetic = arithmetic,
-                          .height_px = 5 + draw(state, 9),
-                          .width_px = 5 + draw(state, 30),
-                          .channels = draw(state, 2) ? 64 : 1 + draw(state, 140),
-                          .out_channels = 1 + draw(state, 100),
-                          .kernel_px = kernels[draw(state, 5)],
-                          .stride_px = 1 + draw(state, 2),
-                          .images = 1 + draw(state, MAX_IMAGES),
+                          .height_px = 5 + step_fixture_draw(state, 9),
+                          .width_px = 5 + step_fixture_draw(state, 30),
+                          .channels =
+                              step_fixture_draw(state, 2) ? 64 : 1 + step_fixture_draw(state, 140),
+                          .out_channels = 1 + step_fixture_draw(state, 100),
+                          .kernel_px = kernels[step_fixture_draw(state, 5)],
+                          .stride_px = 1 + step_fixture_draw(state, 2),
+                          .images = 1 + step_fixture_draw(state, MAX_IMAGES),
                           .input = TENSOR_U8,
                           .output = draw_type(state),
                           .projection = TENSOR_U8,
-                          .residual = (int)draw(state, 4) - 1,
-                          .is_in_place = draw(state, 2),
-                          .has_relu = draw(state, 2),
-                          .has_halo = draw(state, 4) > 0,
-                          .slack_bytes = draw(state, 3) * 64,
-                          .is_extreme = draw(state, 3) == 0};
-    shape.pad_px = draw(state, 4) ? shape.kernel_px / 2 : 0;
-    if (draw(state, 2)) {
-        shape.projection_channels = 1 + draw(state, 80);
-        shape.projection_stride_px = 1 + draw(state, 2);
+                          .residual = (int)step_fixture_draw(state, 4) - 1,
+                          .is_in_place = step_fixture_draw(state, 2),
+                          .has_relu = step_fixture_draw(state, 2),
+                          .has_halo = step_fixture_draw(state, 4) > 0,
+                          .slack_bytes = step_fixture_draw(state, 3) * 64,
+                          .is_extreme = step_fixture_draw(state, 3) == 0};
+    shape.pad_px = step_fixture_draw(state, 4) ? shape.kernel_px / 2 : 0;
+    if (step_fixture_draw(state, 2)) {
+        shape.projection_channels = 1 + step_fixture_draw(state, 80);
+        shape.projection_stride_px = 1 + step_fixture_draw(state, 2);
     }
     if (arithmetic == STEP_BF16) {
-        shape.input = draw(state, 4) ? TENSOR_BF16 : TENSOR_U8;
-        shape.projection = draw(state, 4) ? TENSOR_BF16 : TENSOR_U8;
+        shape.input = step_fixture_draw(state, 4) ? TENSOR_BF16 : TENSOR_U8;
+        shape.projection = step_fixture_draw(state, 4) ? TENSOR_BF16 : TENSOR_U8;
     }
     return shape;
 }
@@ -524,28 +444,29 @@ static void check_same_bits(enum step_arithmetic arithmetic)
                           .projection = type,
                           .residual = NONE,
                           .has_halo = true};
-    struct fixture batch, alone;
+    struct step_fixture batch, alone;
     fixture_init(&batch, &shape, 5);
-    run_with(&batch, amx_kernel(arithmetic), 0, MAX_IMAGES, 1000);
+    step_fixture_run(&batch, amx_kernel(arithmetic), 0, MAX_IMAGES, 1000);
     for (unsigned way = 0; way < 4; way++) {
         shape.has_halo = way % 2;
         fixture_init(&alone, &shape, 5);
         for (size_t image = 0; image < MAX_IMAGES; image += way < 2 ? 1 : 3)
-            run_with(&alone, amx_kernel(arithmetic), image,
-                     way < 2      ? 1
-                     : image == 3 ? 1
-                                  : 3,
-                     1 + way);
-        const struct tensor *outputs[2] = {&batch.tensors[OUTPUT], &alone.tensors[OUTPUT]};
+            step_fixture_run(&alone, amx_kernel(arithmetic), image,
+                             way < 2      ? 1
+                             : image == 3 ? 1
+                                          : 3,
+                             1 + way);
+        const struct tensor *outputs[2] = {&batch.tensors[STEP_FIXTURE_OUTPUT],
+                                           &alone.tensors[STEP_FIXTURE_OUTPUT]};
         for (size_t image = 0; image < MAX_IMAGES; image++)
             for (size_t y = 0; y < outputs[0]->height_px; y++)
                 for (size_t x = 0; x < outputs[0]->width_px; x++)
                     assert_memory_equal(tensor_pixel(outputs[0], batch.buffers, image, y, x),
                                         tensor_pixel(outputs[1], alone.buffers, image, y, x),
                                         outputs[0]->channels * sizeof(float));
-        fixture_fini(&alone);
+        step_fixture_fini(&alone);
     }
-    fixture_fini(&batch);
+    step_fixture_fini(&batch);
 }
 
 static void same_image_same_bits(void **state)

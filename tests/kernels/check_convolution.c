@@ -15,31 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/kernels/kernels.h"
+#include "tests/kernels/step_fixture.h"
 
-enum {
-    CANARY = 0xa5,
-    CANARY_BYTES = 256,
-    MAX_IMAGES = 3,
-    PROJECTION_CHANNELS = 24,
-    INPUT = 0,
-    OUTPUT,
-    RESIDUAL,
-    PROJECTION,
-    BUFFERS
-};
-
-/* A small generator of our own, so that a failing shape comes again. */
-static uint32_t draw(uint32_t *state, uint32_t below)
-{
-    *state = *state * 1664525u + 1013904223u;
-    return (*state >> 8) % below;
-}
-
-static float draw_value(uint32_t *state)
-{
-    return (float)draw(state, 20001) / 10000.0f - 1.0f;
-}
+enum { MAX_IMAGES = 3, PROJECTION_CHANNELS = 24 };
 
 struct shape {
     uint32_t in_px, in_channels, out_channels, kernel_px, stride_px, groups, images;
@@ -50,30 +28,11 @@ struct shape {
     bool is_extreme;      /* levels 0 and 255, weights of the largest size */
 };
 
-/* One step with its memory; each buffer has canaries on both sides. */
-struct fixture {
-    struct step step;
-    struct tensor tensors[BUFFERS];
-    uint8_t *memory[BUFFERS];
-    size_t bytes[BUFFERS];
-    uint8_t *buffers[BUFFERS];
-    struct step_slot slots[MAX_IMAGES];
-    uint8_t *pixels;
-    float *weight, *bias, *projection, *scale;
-};
-
-static void *allocate(size_t count, size_t size)
-{
-    void *memory = calloc(count, size);
-    assert_non_null(memory);
-    return memory;
-}
-
 static float *random_floats(size_t count, uint32_t *state, float factor)
 {
-    float *values = allocate(count, sizeof *values);
+    float *values = step_fixture_allocate(count * sizeof *values);
     for (size_t i = 0; i < count; i++)
-        values[i] = draw_value(state) * factor;
+        values[i] = step_fixture_draw_value(state) * factor;
     return values;
 }
 
@@ -113,10 +72,11 @@ static void fill_pixel(const struct tensor *tensor, uint8_t *pixel, bool is_extr
                        uint32_t *state)
 {
     for (size_t c = 0; c < tensor->pixel_stride; c++) {
-        float value = draw_value(state);
+        float value = step_fixture_draw_value(state);
         uint16_t half = c < tensor->channels ? bfloat16_of_f32(value) : 0x7fc0;
         if (tensor->type == TENSOR_U8)
-            pixel[c] = (uint8_t)(is_extreme ? 255 * draw(state, 2) : draw(state, 256));
+            pixel[c] = (uint8_t)(is_extreme ? 255 * step_fixture_draw(state, 2)
+                                            : step_fixture_draw(state, 256));
         else if (tensor->type == TENSOR_BF16)
             memcpy(pixel + c * sizeof half, &half, sizeof half);
         else
@@ -124,17 +84,11 @@ static void fill_pixel(const struct tensor *tensor, uint8_t *pixel, bool is_extr
     }
 }
 
-static void fill_tensor(struct fixture *fixture, unsigned index, bool is_extreme, uint32_t *state)
+static void fill_tensor(struct step_fixture *fixture, unsigned index, bool is_extreme,
+                        uint32_t *state)
 {
     const struct tensor *tensor = &fixture->tensors[index];
-    fixture->bytes[index] = MAX_IMAGES * tensor->image_stride * tensor_element_bytes(tensor->type);
-    fixture->memory[index] =
-        aligned_alloc(64, round_up(fixture->bytes[index], 64) + 2 * CANARY_BYTES);
-    assert_non_null(fixture->memory[index]);
-    fixture->buffers[index] = fixture->memory[index] + CANARY_BYTES;
-    memset(fixture->memory[index], CANARY, CANARY_BYTES);
-    memset(fixture->buffers[index], 0, fixture->bytes[index]);
-    memset(fixture->buffers[index] + fixture->bytes[index], CANARY, CANARY_BYTES);
+    step_fixture_add_buffer(fixture, index, MAX_IMAGES);
     for (size_t image = 0; image < MAX_IMAGES; image++)
         for (uint32_t y = 0; y < tensor->height_px; y++)
             for (uint32_t x = 0; x < tensor->width_px; x++)
@@ -142,86 +96,71 @@ static void fill_tensor(struct fixture *fixture, unsigned index, bool is_extreme
                            state);
 }
 
-static void make_tensors(struct fixture *fixture, const struct kernel_layout *layout,
+static void make_tensors(struct step_fixture *fixture, const struct kernel_layout *layout,
                          const struct shape *shape)
 {
     enum tensor_type type = step_tensor_type(shape->is_u8 ? STEP_INT8 : shape->arithmetic);
     uint32_t pad_px = shape->kernel_px / 2;
     uint32_t out_px = (shape->in_px + 2 * pad_px - shape->kernel_px) / shape->stride_px + 1;
     const struct kernel_layout plain = {.image_pixel_multiple = 1};
-    fixture->tensors[INPUT] =
-        shape->is_input
-            ? make_tensor(&plain, TENSOR_U8, shape->in_px, 3, 0, INPUT)
-            : make_tensor(layout, type, shape->in_px, shape->in_channels, pad_px, INPUT);
-    fixture->tensors[OUTPUT] = make_tensor(layout, shape->is_float_output ? TENSOR_F32 : type,
-                                           out_px, shape->out_channels, shape->images % 2, OUTPUT);
-    fixture->tensors[RESIDUAL] =
-        make_tensor(layout, type, out_px, shape->out_channels, 0, RESIDUAL);
-    fixture->tensors[PROJECTION] =
-        make_tensor(layout, type, out_px * 2, PROJECTION_CHANNELS, 0, PROJECTION);
+    fixture->tensors[STEP_FIXTURE_INPUT] =
+        shape->is_input ? make_tensor(&plain, TENSOR_U8, shape->in_px, 3, 0, STEP_FIXTURE_INPUT)
+                        : make_tensor(layout, type, shape->in_px, shape->in_channels, pad_px,
+                                      STEP_FIXTURE_INPUT);
+    fixture->tensors[STEP_FIXTURE_OUTPUT] =
+        make_tensor(layout, shape->is_float_output ? TENSOR_F32 : type, out_px, shape->out_channels,
+                    shape->images % 2, STEP_FIXTURE_OUTPUT);
+    fixture->tensors[STEP_FIXTURE_RESIDUAL] =
+        make_tensor(layout, type, out_px, shape->out_channels, 0, STEP_FIXTURE_RESIDUAL);
+    fixture->tensors[STEP_FIXTURE_PROJECTION] =
+        make_tensor(layout, type, out_px * 2, PROJECTION_CHANNELS, 0, STEP_FIXTURE_PROJECTION);
 }
 
-static void make_step(struct fixture *fixture, const struct shape *shape)
+static void make_step(struct step_fixture *fixture, const struct shape *shape)
 {
-    fixture->step = (struct step){.op = shape->is_input ? STEP_CONV_INPUT : STEP_CONV,
-                                  .arithmetic = shape->arithmetic,
-                                  .input = &fixture->tensors[INPUT],
-                                  .output = &fixture->tensors[OUTPUT],
-                                  .kernel_px = shape->kernel_px,
-                                  .stride_px = shape->stride_px,
-                                  .pad_px = shape->kernel_px / 2,
-                                  .groups = shape->groups,
-                                  .has_relu = shape->has_relu,
-                                  .mean = {0.485f, 0.456f, 0.406f},
-                                  .std = {0.229f, 0.224f, 0.225f}};
+    step_fixture_set_step(fixture,
+                          &(struct step){.op = shape->is_input ? STEP_CONV_INPUT : STEP_CONV,
+                                         .arithmetic = shape->arithmetic,
+                                         .kernel_px = shape->kernel_px,
+                                         .stride_px = shape->stride_px,
+                                         .pad_px = shape->kernel_px / 2,
+                                         .groups = shape->groups,
+                                         .has_relu = shape->has_relu});
     bool is_in_place = shape->is_in_place && !shape->is_float_output;
     if (shape->has_residual)
-        fixture->step.residual = &fixture->tensors[is_in_place ? OUTPUT : RESIDUAL];
+        fixture->step.residual =
+            &fixture->tensors[is_in_place ? STEP_FIXTURE_OUTPUT : STEP_FIXTURE_RESIDUAL];
     if (shape->has_projection) {
-        fixture->step.projection = &fixture->tensors[PROJECTION];
+        fixture->step.projection = &fixture->tensors[STEP_FIXTURE_PROJECTION];
         fixture->step.projection_stride_px = 2;
     }
 }
 
 /* The smallest scale that holds each channel's weights; `taps` before the projection's. */
-static void make_scales(struct fixture *fixture, const struct shape *shape, size_t taps)
+static void make_scales(struct step_fixture *fixture, const struct shape *shape, size_t taps)
 {
-    fixture->scale = allocate(shape->out_channels, sizeof(float));
-    float input_scale = shape->is_input ? 1.0f / (255.0f * 0.224f) : fixture->tensors[INPUT].scale;
+    fixture->scale = step_fixture_allocate(shape->out_channels * sizeof(float));
+    float input_scale =
+        shape->is_input ? 1.0f / (255.0f * 0.224f) : fixture->tensors[STEP_FIXTURE_INPUT].scale;
     for (size_t o = 0; o < shape->out_channels; o++) {
         float largest = 1e-6f;
         for (size_t t = 0; t < taps; t++)
             largest = fmaxf(largest, fabsf(fixture->weight[o * taps + t]) * input_scale);
         for (size_t c = 0; c < PROJECTION_CHANNELS && shape->has_projection; c++)
             largest = fmaxf(largest, fabsf(fixture->projection[o * PROJECTION_CHANNELS + c]) *
-                                         fixture->tensors[PROJECTION].scale);
+                                         fixture->tensors[STEP_FIXTURE_PROJECTION].scale);
         /* Some channels are clipped. */
         fixture->scale[o] = largest / (o % 5 == 0 ? 160.0f : 127.0f);
     }
 }
 
-static void make_slots(struct fixture *fixture, const struct shape *shape, uint32_t *state)
-{
-    size_t values = (size_t)shape->in_px * shape->in_px * 3;
-    size_t element = shape->is_float_slot ? sizeof(float) : 1;
-    fixture->pixels = allocate(values * MAX_IMAGES + 64, sizeof(float));
-    for (size_t i = 0; i < values * MAX_IMAGES; i++)
-        if (shape->is_float_slot)
-            ((float *)(void *)fixture->pixels)[i] = 2.5f * draw_value(state);
-        else
-            fixture->pixels[i] = (uint8_t)draw(state, 256);
-    for (size_t i = 0; i < MAX_IMAGES; i++)
-        fixture->slots[i] = (struct step_slot){shape->is_float_slot ? TENSOR_F32 : TENSOR_U8,
-                                               fixture->pixels + i * values * element};
-}
-
-static void fixture_init(struct fixture *fixture, const struct kernel_layout *layout,
+static void fixture_init(struct step_fixture *fixture, const struct kernel_layout *layout,
                          const struct shape *shape, uint32_t seed)
 {
     uint32_t state = seed;
-    *fixture = (struct fixture){0};
+    *fixture = (struct step_fixture){0};
     make_tensors(fixture, layout, shape);
-    for (unsigned i = 0; i < BUFFERS; i++)
+    for (unsigned i = 0; i < STEP_FIXTURE_BUFFERS; i++)
         fill_tensor(fixture, i, shape->is_extreme, &state);
     size_t taps = (size_t)shape->kernel_px * shape->kernel_px * shape->in_channels / shape->groups;
     fixture->weight = random_floats(shape->out_channels * taps, &state, 1.0f);
@@ -232,63 +171,20 @@ static void fixture_init(struct fixture *fixture, const struct kernel_layout *la
         random_floats((size_t)shape->out_channels * PROJECTION_CHANNELS, &state, 1.0f);
     make_step(fixture, shape);
     make_scales(fixture, shape, taps);
-    make_slots(fixture, shape, &state);
-}
-
-static void fixture_fini(struct fixture *fixture)
-{
-    for (unsigned i = 0; i < BUFFERS; i++)
-        free(fixture->memory[i]);
-    free(fixture->pixels);
-    free(fixture->weight);
-    free(fixture->bias);
-    free(fixture->projection);
-    free(fixture->scale);
-}
-
-/* Packs and runs images [first_image, first_image + images); the last unit first, as a thread may.
- */
-static void run_with(struct fixture *fixture, const struct kernel *kernel, size_t first_image,
-                     size_t images)
-{
-    struct step *step = &fixture->step;
-    step->kernel = kernel;
-    step->packed_bytes = kernel->packed_bytes(step);
-    void *packed = aligned_alloc(64, round_up(step->packed_bytes, 64));
-    size_t scratch_bytes = kernel->scratch_bytes(step);
-    uint8_t *scratch = aligned_alloc(64, round_up(scratch_bytes + 1, 64));
-    assert_true(packed && scratch);
-    memset(scratch, 0x7f, scratch_bytes); /* whatever was there before */
-    scratch[scratch_bytes] = CANARY;
-    const struct step_weights weights = {fixture->weight, fixture->bias,
-                                         step->projection ? fixture->projection : NULL,
-                                         fixture->scale};
-    kernel->pack(step, &weights, packed);
-    step->packed = packed;
-    const struct step_run run = {.step = step,
-                                 .buffers = fixture->buffers,
-                                 .slots = fixture->slots + first_image,
-                                 .first_image = first_image,
-                                 .images = images};
-    for (size_t unit = kernel->units(step, images); unit-- > 0;)
-        kernel->run(&run, unit, unit + 1, scratch);
-    assert_int_equal(scratch[scratch_bytes], CANARY);
-    free(packed);
-    free(scratch);
+    if (shape->is_input)
+        step_fixture_draw_slots(fixture, MAX_IMAGES, shape->is_float_slot, 64, &state);
 }
 
 /* Takes the image out of the output and says whether the rest of it is zero: halo and padding; what
  * lies behind a pixel's channels is nobody's. */
-static void check_surroundings(struct fixture *fixture, size_t images)
+static void check_surroundings(struct step_fixture *fixture, size_t images)
 {
-    const struct tensor *tensor = &fixture->tensors[OUTPUT];
-    for (size_t i = 0; i < CANARY_BYTES; i++)
-        if (fixture->memory[OUTPUT][i] != CANARY ||
-            fixture->buffers[OUTPUT][fixture->bytes[OUTPUT] + i] != CANARY)
-            fail_msg("wrote outside the output");
-    uint8_t *copy = allocate(fixture->bytes[OUTPUT], 1);
-    uint8_t *buffers[BUFFERS] = {[OUTPUT] = copy};
-    memcpy(copy, fixture->buffers[OUTPUT], fixture->bytes[OUTPUT]);
+    const struct tensor *tensor = &fixture->tensors[STEP_FIXTURE_OUTPUT];
+    if (!step_fixture_has_canaries(fixture, STEP_FIXTURE_OUTPUT))
+        fail_msg("wrote outside the output");
+    uint8_t *copy = step_fixture_allocate(fixture->bytes[STEP_FIXTURE_OUTPUT]);
+    uint8_t *buffers[STEP_FIXTURE_BUFFERS] = {[STEP_FIXTURE_OUTPUT] = copy};
+    memcpy(copy, fixture->buffers[STEP_FIXTURE_OUTPUT], fixture->bytes[STEP_FIXTURE_OUTPUT]);
     for (size_t image = 0; image < images; image++)
         for (uint32_t y = 0; y < tensor->height_px; y++)
             memset(tensor_pixel(tensor, buffers, image, y, 0), 0,
@@ -299,18 +195,18 @@ static void check_surroundings(struct fixture *fixture, size_t images)
     free(copy);
 }
 
-static double output_at(const struct fixture *fixture, size_t image, uint32_t y, uint32_t x,
+static double output_at(const struct step_fixture *fixture, size_t image, uint32_t y, uint32_t x,
                         size_t c)
 {
-    const struct tensor *tensor = &fixture->tensors[OUTPUT];
+    const struct tensor *tensor = &fixture->tensors[STEP_FIXTURE_OUTPUT];
     return (double)tensor_value(tensor, tensor_pixel(tensor, fixture->buffers, image, y, x), c);
 }
 
 /* The largest difference between images [0, images) of both, as a share of the largest value. */
-static double difference_of(const struct fixture *found, const struct fixture *expected,
+static double difference_of(const struct step_fixture *found, const struct step_fixture *expected,
                             size_t images)
 {
-    const struct tensor *tensor = &found->tensors[OUTPUT];
+    const struct tensor *tensor = &found->tensors[STEP_FIXTURE_OUTPUT];
     double largest = 0, difference = 0;
     for (size_t image = 0; image < images; image++)
         for (uint32_t y = 0; y < tensor->height_px; y++)
@@ -337,34 +233,34 @@ static double tolerance_of(const struct shape *shape, const struct kernel *kerne
 }
 
 /* One image of the batch once more, alone, must have the same bits. */
-static void check_alone(const struct kernel_layout *layout, const struct fixture *together,
+static void check_alone(const struct kernel_layout *layout, const struct step_fixture *together,
                         const struct shape *shape, uint32_t seed, const struct kernel *kernel)
 {
-    struct fixture alone;
+    struct step_fixture alone;
     fixture_init(&alone, layout, shape, seed);
     size_t image = shape->images - 1;
-    run_with(&alone, kernel, image, 1);
-    const struct tensor *tensor = &alone.tensors[OUTPUT];
+    step_fixture_run(&alone, kernel, image, 1, 1);
+    const struct tensor *tensor = &alone.tensors[STEP_FIXTURE_OUTPUT];
     for (uint32_t y = 0; y < tensor->height_px; y++)
         for (uint32_t x = 0; x < tensor->width_px; x++)
             assert_memory_equal(tensor_pixel(tensor, alone.buffers, image, y, x),
                                 tensor_pixel(tensor, together->buffers, image, y, x),
                                 tensor->channels * tensor_element_bytes(tensor->type));
-    fixture_fini(&alone);
+    step_fixture_fini(&alone);
 }
 
 /* False where the set leaves the shape to generic. */
 static bool check_shape(const struct kernel_set *set, const struct kernel_set *generic,
                         const struct shape *shape, uint32_t seed)
 {
-    struct fixture found, expected;
+    struct step_fixture found, expected;
     fixture_init(&found, &set->layout, shape, seed);
     fixture_init(&expected, &set->layout, shape, seed);
     const struct kernel *kernel = kernels_for_step(set, &found.step);
     const struct kernel *reference = kernels_for_step(generic, &found.step);
     if (kernel != reference) {
-        run_with(&found, kernel, 0, shape->images);
-        run_with(&expected, reference, 0, shape->images);
+        step_fixture_run(&found, kernel, 0, shape->images, 1);
+        step_fixture_run(&expected, reference, 0, shape->images, 1);
         check_surroundings(&found, shape->images);
         check_surroundings(&expected, shape->images);
         double difference = difference_of(&found, &expected, shape->images);
@@ -378,35 +274,39 @@ static bool check_shape(const struct kernel_set *set, const struct kernel_set *g
                      shape->is_float_output ? ", to float32" : "", difference);
         check_alone(&set->layout, &found, shape, seed, kernel);
     }
-    fixture_fini(&found);
-    fixture_fini(&expected);
+    step_fixture_fini(&found);
+    step_fixture_fini(&expected);
     return kernel != reference;
 }
 
 static struct shape draw_shape(uint32_t *state, enum step_arithmetic arithmetic)
 {
     static const uint32_t groups[] = {1, 1, 1, 2, 8, 32};
-    struct shape shape = {.groups = groups[draw(state, 6)],
-                          .in_px = 2 + 2 * draw(state, 16),
-                          .kernel_px = 1 + 2 * draw(state, 2),
-                          .stride_px = 1 + draw(state, 2),
-                          .images = 1 + draw(state, MAX_IMAGES),
-                          .has_relu = draw(state, 2),
-                          .has_residual = draw(state, 2),
-                          .is_in_place = draw(state, 2),
+    struct shape shape = {.groups = groups[step_fixture_draw(state, 6)],
+                          .in_px = 2 + 2 * step_fixture_draw(state, 16),
+                          .kernel_px = 1 + 2 * step_fixture_draw(state, 2),
+                          .stride_px = 1 + step_fixture_draw(state, 2),
+                          .images = 1 + step_fixture_draw(state, MAX_IMAGES),
+                          .has_relu = step_fixture_draw(state, 2),
+                          .has_residual = step_fixture_draw(state, 2),
+                          .is_in_place = step_fixture_draw(state, 2),
                           .arithmetic = arithmetic};
     bool is_float32 = arithmetic == STEP_FLOAT32;
     uint32_t widest = is_float32 ? 590 : 190; /* the generic kernels of the others are slow */
-    shape.in_channels = shape.groups * (1 + draw(state, shape.groups > 2 ? 9 : 90));
-    shape.out_channels = shape.groups * (1 + draw(state, shape.groups > 2 ? 9 : widest));
-    if (!is_float32 && draw(state, 2)) { /* what whole K steps and panels of narrow groups want */
-        shape.in_channels = shape.groups * 4 * (1 + draw(state, shape.groups > 2 ? 3 : 20));
-        shape.in_px = 2 + 2 * draw(state, 7);
+    shape.in_channels = shape.groups * (1 + step_fixture_draw(state, shape.groups > 2 ? 9 : 90));
+    shape.out_channels =
+        shape.groups * (1 + step_fixture_draw(state, shape.groups > 2 ? 9 : widest));
+    if (!is_float32 &&
+        step_fixture_draw(state, 2)) { /* what whole K steps and panels of narrow groups want */
+        shape.in_channels =
+            shape.groups * 4 * (1 + step_fixture_draw(state, shape.groups > 2 ? 3 : 20));
+        shape.in_px = 2 + 2 * step_fixture_draw(state, 7);
     }
-    shape.has_projection = shape.groups == 1 && draw(state, 2);
-    shape.is_float_output = !is_float32 && draw(state, 4) == 0;
-    shape.is_extreme = !is_float32 && draw(state, 4) == 0;
-    shape.is_u8 = arithmetic == STEP_INT8 || (arithmetic == STEP_BF16 && draw(state, 2));
+    shape.has_projection = shape.groups == 1 && step_fixture_draw(state, 2);
+    shape.is_float_output = !is_float32 && step_fixture_draw(state, 4) == 0;
+    shape.is_extreme = !is_float32 && step_fixture_draw(state, 4) == 0;
+    shape.is_u8 =
+        arithmetic == STEP_INT8 || (arithmetic == STEP_BF16 && step_fixture_draw(state, 2));
     if (shape.is_u8 && !shape.is_float_output)
         shape.has_relu = true; /* u8 holds nothing below zero */
     return shape;
