@@ -3,6 +3,7 @@
 #if defined(__x86_64__)
 #include "model/image/avx2/resize_avx2.h"
 #include "model/image/avx512/resize_avx512.h"
+#include "model/image/avx512/resize_vbmi.h"
 #endif
 
 /* Bytes of a row whose sums are kept together. */
@@ -77,8 +78,7 @@ static const struct resize_kernel plain = {.name = "generic",
 static const struct resize_kernel *const kernels[] = {
     &plain,
 #if defined(__x86_64__)
-    &resize_avx2,
-    &resize_avx512,
+    &resize_avx2, &resize_avx512, &resize_vbmi,
 #endif
     NULL,
 };

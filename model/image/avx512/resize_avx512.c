@@ -3,14 +3,19 @@
 #include <immintrin.h>
 
 /* Along a row: four pixels of the result at once, one in each quarter of a register, and four taps
- * of each a turn. The CPU multiplies bytes by signed bytes and adds four products to a sum, so that
- * a weight of 23 bits is taken apart into three digits: weight = low + middle * 2^8 + high * 2^16.
- */
-enum { DIGIT_BITS = 8, TURN_TAPS = 4, TURN_BYTES = 3 * TURN_TAPS, LOAD_BYTES = 16, LANES = 4 };
+ * of each a turn. */
+enum {
+    DIGITS = RESIZE_AVX512_DIGITS,
+    DIGIT_BITS = RESIZE_AVX512_DIGIT_BITS,
+    TURN_TAPS = RESIZE_AVX512_TURN_TAPS,
+    TURN_BYTES = 3 * TURN_TAPS,
+    LOAD_BYTES = 16,
+    LANES = 4
+};
 
 /* A turn's weights in the order of the products: of each pixel four taps of red, green, blue. */
 struct turn {
-    int8_t digits[3][LANES][4][TURN_TAPS];
+    int8_t digits[DIGITS][LANES][4][TURN_TAPS];
 };
 
 struct packed {
@@ -52,12 +57,11 @@ static bool stays_inside(const struct resize_axis *axis, uint32_t pixel, uint32_
 
 static void set_tap(int32_t weight, uint32_t lane, uint32_t tap, struct turn *turn)
 {
-    for (unsigned digit = 0; digit < 3; digit++) {
-        int8_t low = (int8_t)(uint8_t)weight;
+    for (unsigned digit = 0; digit < DIGITS; digit++) {
+        int8_t low = resize_avx512_take_digit(&weight);
         for (unsigned color = 0; color < 3; color++)
             turn->digits[digit][lane][color][tap] = low;
         turn->digits[digit][lane][3][tap] = 0;
-        weight = (weight - low) >> DIGIT_BITS;
     }
 }
 
