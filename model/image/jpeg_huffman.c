@@ -5,22 +5,18 @@
 #define LOOK_BITS JPEG_HUFFMAN_LOOK_BITS
 
 /* An entry of a table's look: up to two values, each with the zero coefficients before it. Where
- * there is no second, it is a zero on the next place, which changes nothing. Tables of twice the
- * size, of longer entries or more of them, cost more by leaving the first cache than they gain. */
+ * there is no second, it goes to the first one's place, before the first. Tables of twice the size,
+ * of longer entries or more of them, cost more by leaving the first cache than they gain. */
 enum {
     USED = 0,          /* 6 bits, what a CPU shifts by: bits that are used up */
-    TWO = 6,           /* there is a second value */
-    OPEN = 7,          /* the entry has no room for its value; SECOND_RUN is the value's bits. Where
-                        * the code does not lie within the look either, nothing is used */
+    END = 6,           /* the rest of the block is zero, behind the values or none */
+    OPEN = 7,          /* the entry has no room for its value; SECOND_VALUE is the value's bits.
+                        * Where the code does not lie within the look either, nothing is used */
     RUN = 8,           /* 4 bits: zero coefficients before the value */
-    END = 12,          /* the rest of the block is zero, behind a first value or none */
-    SECOND_RUN = 13,   /* 4 bits: between the values */
-    SECOND_VALUE = 17, /* 7 bits, signed: the first has three at least, a second's code two */
+    SECOND = 12,       /* 4 bits: how far behind the first value the second is; 0: there is none */
+    SECOND_VALUE = 16, /* 8 bits, signed */
     VALUE = 24         /* 8 bits, signed */
 };
-
-/* TWO adds one to the coefficient that a look ends at, END a whole block, in one step. */
-_Static_assert(1 << (END - TWO) == JPEG_HUFFMAN_BLOCK, "an end leads out of the block");
 
 /* The bits of a refill are enough for a block's first look and these, or for any one value. */
 enum { REFILL_BITS = 56, LOOKS_EACH = REFILL_BITS / LOOK_BITS - 1 };
@@ -55,7 +51,7 @@ static uint32_t open_entry(unsigned length, unsigned symbol)
     unsigned size = symbol & 15;
     if (is_end(symbol))
         return entry_of(length, symbol, 0);
-    return (length + size) << USED | 1u << OPEN | symbol >> 4 << RUN | size << SECOND_RUN;
+    return (length + size) << USED | 1u << OPEN | symbol >> 4 << RUN | size << SECOND_VALUE;
 }
 
 static inline unsigned used_in(uint32_t entry)
@@ -68,9 +64,9 @@ static inline bool is_open(uint32_t entry)
     return (entry >> OPEN & 1) != 0;
 }
 
-static inline unsigned advance_in(uint32_t entry)
+static inline bool is_end_in(uint32_t entry)
 {
-    return entry >> TWO & (1 | JPEG_HUFFMAN_BLOCK);
+    return (entry >> END & 1) != 0;
 }
 
 static inline unsigned run_in(uint32_t entry)
@@ -78,9 +74,9 @@ static inline unsigned run_in(uint32_t entry)
     return entry >> RUN & 15;
 }
 
-static inline unsigned second_run_in(uint32_t entry)
+static inline unsigned second_in(uint32_t entry)
 {
-    return entry >> SECOND_RUN & 15;
+    return entry >> SECOND & 15;
 }
 
 /* By way of int8_t, which a CPU takes from a byte of a register at once: by shifts image_prepare
@@ -94,7 +90,9 @@ static inline int16_t value_in(uint32_t entry)
 
 static inline int16_t second_value_in(uint32_t entry)
 {
-    return (int16_t)((int8_t)(entry >> (SECOND_VALUE - 1)) >> 1);
+    int8_t value = (int8_t)(entry >> SECOND_VALUE);
+    /* NOLINTNEXTLINE(bugprone-signed-char-misuse,cert-str34-c): a number, no character */
+    return value;
 }
 
 /* All entries of the look that begin with `code`. */
@@ -115,21 +113,24 @@ static void fill_look(unsigned code, unsigned length, unsigned symbol, uint32_t 
     }
 }
 
-/* Where both a value and the next lie within the look, one look finds both. */
-static void add_seconds(uint32_t *look)
+/* Adds what lies within the look behind the first value: a second one, then maybe an end. */
+static void add_more(uint32_t *look)
 {
     const unsigned mask = (1u << LOOK_BITS) - 1;
     uint32_t single[1 << LOOK_BITS];
     memcpy(single, look, sizeof single);
     for (unsigned i = 0; i <= mask; i++) {
-        uint32_t first = single[i], second = single[i << used_in(first) & mask];
-        int value = value_in(second);
-        if (is_open(first) || advance_in(first) > 0 || is_open(second) ||
-            used_in(first) + used_in(second) > LOOK_BITS || value < -64 || value > 63)
-            continue;
-        uint32_t how = advance_in(second) > 0 ? 1u << END : 1u << TWO;
-        look[i] = first + (used_in(second) << USED | how | run_in(second) << SECOND_RUN |
-                           ((uint32_t)value & 127) << SECOND_VALUE);
+        uint32_t entry = single[i];
+        while (!is_open(entry) && !is_end_in(entry)) {
+            uint32_t more = single[i << used_in(entry) & mask];
+            bool has_room = is_end_in(more) || (second_in(entry) == 0 && run_in(more) < 15);
+            if (is_open(more) || used_in(entry) + used_in(more) > LOOK_BITS || !has_room)
+                break;
+            entry += used_in(more) << USED;
+            entry |= is_end_in(more) ? 1u << END
+                                     : (run_in(more) + 1) << SECOND | more >> VALUE << SECOND_VALUE;
+        }
+        look[i] = entry;
     }
 }
 
@@ -150,7 +151,7 @@ bool jpeg_huffman_table_init(const uint8_t *counts, const uint8_t *symbols, bool
         table->limits[length] = code << (16 - length);
     }
     if (!is_for_first)
-        add_seconds(table->look);
+        add_more(table->look);
     return true;
 }
 
@@ -252,7 +253,7 @@ static __attribute__((noinline)) uint32_t find_code(const struct jpeg_huffman_ta
 /* The value of an open entry, at the end of the bits that it uses. */
 static inline int open_value(uint32_t entry, uint64_t bits)
 {
-    unsigned size = second_run_in(entry);
+    unsigned size = entry >> SECOND_VALUE & 15;
     return extended((unsigned)(bits >> (64 - used_in(entry))) & ((1u << size) - 1), size);
 }
 
@@ -283,14 +284,14 @@ static inline unsigned read_open(struct bits *bits, const struct jpeg_huffman_ta
 static inline bool read_rest(struct bits *bits, const struct jpeg_huffman_table *table,
                              int16_t *block)
 {
+    enum { LAST = JPEG_HUFFMAN_BLOCK - 1 };
     for (unsigned k = 1;; refill(bits)) {
 /* Unrolled it takes 3 % longer. */
 #pragma GCC unroll 1
         for (unsigned i = 0; i < LOOKS_EACH; i++) {
             uint32_t entry = look(table, bits);
-            unsigned first = k + run_in(entry), second = first + 1 + second_run_in(entry);
-            unsigned next = second + advance_in(entry);
-            block[natural_order[second]] = second_value_in(entry);
+            unsigned first = k + run_in(entry), last = first + second_in(entry);
+            block[natural_order[last]] = second_value_in(entry);
             block[natural_order[first]] = value_in(entry);
             if (is_open(entry)) {
                 k = read_open(bits, table, entry, k, block);
@@ -298,15 +299,24 @@ static inline bool read_rest(struct bits *bits, const struct jpeg_huffman_table 
                     return k == WELL;
                 break;
             }
-            if (next >= JPEG_HUFFMAN_BLOCK) {
-                /* Behind the last coefficient a second value is the next block's. */
-                if (first == JPEG_HUFFMAN_BLOCK - 1)
-                    return read_open(bits, table, 0, k, block) == WELL;
+            /* Ends are hard to foresee: this one is known before `last` is. */
+            if (is_end_in(entry) && last < LAST) {
                 use(bits, entry);
-                return first < JPEG_HUFFMAN_BLOCK && (next == WELL || (entry >> END & 1) != 0);
+                return true;
+            }
+            if (last >= LAST) {
+                if (last == LAST && !is_end_in(entry)) {
+                    use(bits, entry);
+                    return true;
+                }
+                /* A code at a time: what is behind the last coefficient is the next block's. */
+                k = read_open(bits, table, 0, k, block);
+                if (k >= JPEG_HUFFMAN_BLOCK)
+                    return k == WELL;
+                break;
             }
             use(bits, entry);
-            k = next;
+            k = last + 1;
         }
     }
 }

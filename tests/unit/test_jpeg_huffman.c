@@ -200,6 +200,20 @@ static struct span span_of(const struct stream *stream)
     return (struct span){stream->bytes, stream->size};
 }
 
+/* Written with these codes, the blocks are read again as they were. */
+static void check_blocks(const struct code_book *dc, const struct code_book *ac,
+                         int16_t (*blocks)[64], size_t count)
+{
+    struct stream stream = {0};
+    int last = 0;
+    stream_begin(&stream);
+    for (size_t i = 0; i < count; i++)
+        put_block(&stream, dc, ac, &last, blocks[i]);
+    put_marker(&stream, MARKER_END);
+    assert_int_equal(read_blocks(span_of(&stream), 0, dc, ac, blocks, count), count);
+    free(stream.bytes);
+}
+
 static const uint8_t first_symbols[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 static const uint8_t other_symbols[16] = {0x01, 0x00, 0x11, 0xF0, 0x02, 0xF1, 0x03, 0xE1,
                                           0x06, 0x07, 0x0A, 0x0B, 0x3C, 0x4D, 0xFE, 0x0F};
@@ -208,7 +222,6 @@ static void codes_of_every_length_with_every_size(void **state)
 {
     (void)state;
     static struct code_book dc, ac;
-    struct stream stream = {0};
     book_init_stairs(&dc, first_symbols, true);
     book_init_stairs(&ac, other_symbols, false);
     for (unsigned size = 0; size < 16; size++)
@@ -217,19 +230,12 @@ static void codes_of_every_length_with_every_size(void **state)
             if (bits == 0)
                 continue;
             int16_t blocks[2][64] = {0};
-            int value = size > 0 ? 1 << (size - 1) : 0;
-            int last = 0;
-            blocks[0][0] = (int16_t)value;
+            blocks[0][0] = (int16_t)(size > 0 ? 1 << (size - 1) : 0);
             blocks[0][zigzag(1 + run)] = (int16_t)(1 << (bits - 1));
             blocks[0][zigzag(2 + run)] = 1;
             blocks[1][zigzag(1 + run)] = (int16_t)(1 - (1 << bits));
-            stream_begin(&stream);
-            put_block(&stream, &dc, &ac, &last, blocks[0]);
-            put_block(&stream, &dc, &ac, &last, blocks[1]);
-            put_marker(&stream, MARKER_END);
-            assert_int_equal(read_blocks(span_of(&stream), 0, &dc, &ac, blocks, 2), 2);
+            check_blocks(&dc, &ac, blocks, 2);
         }
-    free(stream.bytes);
 }
 
 /* More than the entry of a look may have room for, alone and behind another value. */
@@ -239,22 +245,30 @@ static void large_values_have_short_codes(void **state)
     static const uint8_t symbols[16] = {0x07, 0x01, 0x08, 0x09, 0x00, 0x06, 0x0A, 0x02,
                                         0x03, 0x04, 0x05, 0x0B, 0x0C, 0x0D, 0x0E, 0x0F};
     static struct code_book dc, ac;
-    struct stream stream = {0};
     book_init_stairs(&dc, first_symbols, true);
     book_init_stairs(&ac, symbols, false);
-    for (int value = -1023; value < 1024; value++) {
-        if (value == 0)
-            continue;
+    for (int value = -1023; value < 1024; value += value == -1 ? 2 : 1) {
         int16_t blocks[1][64] = {0};
         blocks[0][zigzag(2)] = blocks[0][zigzag(4)] = (int16_t)value;
         blocks[0][zigzag(1)] = blocks[0][zigzag(3)] = value % 2 ? 1 : -1;
-        int last = 0;
-        stream_begin(&stream);
-        put_block(&stream, &dc, &ac, &last, blocks[0]);
-        put_marker(&stream, MARKER_END);
-        assert_int_equal(read_blocks(span_of(&stream), 0, &dc, &ac, blocks, 1), 1);
+        check_blocks(&dc, &ac, blocks, 1);
     }
-    free(stream.bytes);
+}
+
+/* Two values in a look, an end behind them or the next block: wherever the block ends. */
+static void short_codes_end_anywhere(void **state)
+{
+    (void)state;
+    static struct code_book dc, ac;
+    book_init_stairs(&dc, first_symbols, true);
+    book_init_stairs(&ac, other_symbols, false);
+    for (unsigned step = 1; step <= 16; step += step == 2 ? 13 : 1)
+        for (unsigned end = 1; end <= 64; end++) {
+            int16_t blocks[2][64] = {0};
+            for (unsigned k = step; k < end; k += step)
+                blocks[0][zigzag(k)] = blocks[1][zigzag(k)] = random_below(2) ? 1 : -1;
+            check_blocks(&dc, &ac, blocks, 2);
+        }
 }
 
 static void fill_blocks(int16_t (*blocks)[64], size_t count)
@@ -575,6 +589,7 @@ int main(void)
         cmocka_unit_test(runs_end_with_the_block),
         cmocka_unit_test(an_end_behind_the_block_is_refused),
         cmocka_unit_test(large_values_have_short_codes),
+        cmocka_unit_test(short_codes_end_anywhere),
         cmocka_unit_test(an_mcu_does_not_read_far_behind_a_marker),
         cmocka_unit_test(zeros_may_be_the_last),
         cmocka_unit_test(a_first_value_has_to_fit),
