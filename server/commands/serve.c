@@ -82,6 +82,8 @@ static enum status collect_settings(struct settings *settings, const struct comm
     add(settings, "model.dirs", command_text(call, "model-dirs"), "--model-dirs");
     add(settings, "model.catalogue", command_text(call, "catalogue"), "--catalogue");
     add(settings, "model.cache", command_flag(call, "no-cache") ? "off" : NULL, "--no-cache");
+    add(settings, "engine.precision", command_text(call, "precision"), "--precision");
+    add(settings, "engine.kernels", command_text(call, "kernels"), "--kernels");
     add(settings, "server.host", command_text(call, "host"), "--host");
     add(settings, "server.port", command_text(call, "port"), "--port");
     return add_models(settings, call, error);
@@ -171,6 +173,12 @@ const struct command serve_command = {
              .help = "a configuration file, JSON"},
             {COMMAND_TEXTS, "set", 's', COMMAND_HINT_NONE, .value = "NAME=VALUE",
              .help = "an option of the configuration, such as server.port=9000; may be repeated"},
+            /* Without presets, which would win over the file's and the environment's. */
+            {COMMAND_CHOICE, "precision", 0, COMMAND_HINT_NONE, .value = "P",
+             .choices = command_precisions,
+             .help = "the arithmetic of the convolutions; int8 needs a calibrated model"},
+            {COMMAND_CHOICE, "kernels", 0, COMMAND_HINT_NONE, .value = "SET",
+             .choices = command_kernel_sets, .help = "the kernels that compute"},
             COMMAND_OPTION_FOLDERS,
             COMMAND_OPTION_CATALOGUE,
             COMMAND_OPTION_NO_CACHE,
@@ -185,6 +193,8 @@ const struct command serve_command = {
         (const struct command_example[]){
             {"classifyd serve", "The demo model on http://localhost:8080"},
             {"classifyd serve --model resnet50 --host '*' --port 80", "ResNet-50 for everyone"},
+            {"classifyd serve --model ./resnet50-V2-int8.safetensors --precision int8",
+             "What classifyd quantize wrote, in 8-bit integers"},
             {"classifyd serve --config classifyd.json --set log.level=debug", "From a file"},
             {NULL, NULL},
         },

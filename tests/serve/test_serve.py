@@ -51,7 +51,7 @@ def test_a_model_that_is_not_there(tmp_path):
 
 @pytest.mark.parametrize("words, expected", [
     (["--prot", "1"], "did you mean --port"), (["--port", "70000"], "--port: 70000 is out of range"),
-    (["--port", "x"], "--port: "), (["--set", "server.prot=1"], "did you mean server.port"),
+    (["--port", "x"], "--port: "), (["--precision", "int7"], "--precision is one of"), (["--set", "server.prot=1"], "did you mean server.port"),
     (["--set", "server.port"], "NAME=VALUE"), (["--set", "log.level=loud"], "loud"),
     (["extra"], "extra"), (["--config", "/nonexistent/c.json"], "/nonexistent/c.json"),
     (["--set", "fetch.allow_networks=10.0.0.0/99"], "10.0.0.0/99"),
@@ -82,6 +82,17 @@ def test_options_are_listed_and_checked():
     assert document["server"]["port"] == 9000 and document["log"]["level"] == "warn"
     status, out, _ = run("--check-config", "--config", ROOT / "config" / "minimal.json")
     assert status == 0
+
+
+@pytest.mark.parametrize("words, expected", [
+    ([], ("bf16", "auto")), (["--set", "engine.kernels=blas"], ("bf16", "blas")),
+    (["--set", "engine.kernels=blas", "--kernels", "generic", "--precision", "float32"],
+     ("float32", "generic")),
+])
+def test_options_of_their_own_win(words, expected):
+    status, out, _ = run("--check-config", *words, env={"CLASSIFYD_ENGINE_PRECISION": "bf16"})
+    engine = json.loads(out)["engine"]
+    assert status == 0 and (engine["precision"], engine["kernels"]) == expected
 
 
 @pytest.mark.parametrize("host", ["localhost", "::1", "*", "127.0.0.1", "0.0.0.0", "::"])
