@@ -19,30 +19,39 @@ static bool is_special(const char *path)
     return stat(path, &info) == 0 && !S_ISREG(info.st_mode);
 }
 
+/* NULL with errno set on failure. */
+static FILE *open_to_write(const char *path, bool is_new)
+{
+    int flags = O_WRONLY | O_CLOEXEC | O_NOCTTY | (is_new ? O_CREAT | O_TRUNC : 0);
+    int descriptor = open(path, flags, 0666);
+    FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "wb");
+    if (!file && descriptor >= 0) {
+        int code = errno;
+        (void)close(descriptor);
+        errno = code;
+    }
+    return file;
+}
+
 enum status output_file_init(const char *path, struct output_file *ret_output, struct error *error)
 {
-    struct output_file output = {.path = strdup(path)};
+    char *own = strdup(path), *part = NULL;
     bool has_part = !is_special(path);
-    if (has_part && asprintf(&output.part, "%s.%ld.part", path, (long)getpid()) < 0)
-        output.part = NULL;
-    if (!output.path || (has_part && !output.part)) {
-        free(output.path);
-        free(output.part);
+    if (has_part && asprintf(&part, "%s.%ld.part", path, (long)getpid()) < 0)
+        part = NULL;
+    if (!own || (has_part && !part)) {
+        free(own);
+        free(part);
         return error_set(error, STATUS_NO_MEMORY, "no memory for a path");
     }
-    int descriptor =
-        has_part ? open(output.part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666)
-                 : open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-    output.file = descriptor < 0 ? NULL : fdopen(descriptor, "wb");
-    if (!output.file) {
+    FILE *file = open_to_write(has_part ? part : path, has_part);
+    if (!file) {
         int code = errno;
-        if (descriptor >= 0)
-            (void)close(descriptor);
-        free(output.path);
-        free(output.part);
+        free(own);
+        free(part);
         return complain(path, code, error);
     }
-    *ret_output = output;
+    *ret_output = (struct output_file){.file = file, .path = own, .part = part};
     return STATUS_OK;
 }
 
