@@ -14,32 +14,14 @@
 
 #include "server/commands/evaluation.h"
 #include "server/web/assets.h"
+#include "tests/unit/photograph_fixture.h"
 
-enum { IMAGES = 17, BROKEN = 2, SIDE_PX = 24, HEADER_BYTES = 54 };
+enum { IMAGES = 17, BROKEN = 2 };
 
 static char folder[64];
 static struct labels *labels;
 static struct catalogue *catalogue;
 static struct model *model;
-
-/* An uncompressed BMP of noise; 24 px of 3 bytes need no padding of the rows. */
-static void write_image(const char *path, unsigned seed)
-{
-    uint8_t bytes[HEADER_BYTES + SIDE_PX * SIDE_PX * 3] = {'B', 'M'};
-    bytes[10] = HEADER_BYTES;
-    bytes[14] = 40;
-    bytes[18] = bytes[22] = SIDE_PX;
-    bytes[26] = 1;
-    bytes[28] = 24;
-    for (size_t i = HEADER_BYTES; i < sizeof bytes; i++) {
-        seed = seed * 1103515245U + 12345U;
-        bytes[i] = (uint8_t)(seed >> 16);
-    }
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(bytes, 1, sizeof bytes, file), sizeof bytes);
-    assert_int_equal(fclose(file), 0);
-}
 
 /* folder/list names the images, the demo model's classes in turn. */
 static int make_set(void **state)
@@ -55,7 +37,7 @@ static int make_set(void **state)
     for (unsigned i = 0; i < IMAGES; i++) {
         (void)snprintf(path, sizeof path, "%s/%u.bmp", folder, i);
         if (i % 6 != 5)
-            write_image(path, i);
+            photograph_fixture_write(path, i, PHOTOGRAPH_FIXTURE_BYTES);
         else if (i != 5) /* one is missing, the others are empty */
             assert_int_equal(fclose(fopen(path, "w")), 0);
         fprintf(list, "%u.bmp\t%u\n", i, classes[i % 10]);

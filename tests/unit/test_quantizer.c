@@ -14,8 +14,9 @@
 
 #include "server/commands/quantizer.h"
 #include "server/web/assets.h"
+#include "tests/unit/photograph_fixture.h"
 
-enum { IMAGES = 7, BROKEN = 3, SIDE_PX = 24, HEADER_BYTES = 54 };
+enum { IMAGES = 7, BROKEN = 3 };
 
 static char folder[64];
 static struct labels *labels;
@@ -27,27 +28,11 @@ static void name_image(unsigned index, char *ret_path, size_t size)
     (void)snprintf(ret_path, size, "%s/%u.bmp", folder, index);
 }
 
-/* An uncompressed BMP of noise; 24 px of 3 bytes need no padding of the rows. */
 static void write_image(unsigned index)
 {
     char path[128];
-    uint8_t bytes[HEADER_BYTES + SIDE_PX * SIDE_PX * 3] = {'B', 'M'};
-    unsigned random = index;
-    bytes[10] = HEADER_BYTES;
-    bytes[14] = 40;
-    bytes[18] = bytes[22] = SIDE_PX;
-    bytes[26] = 1;
-    bytes[28] = 24;
-    for (size_t i = HEADER_BYTES; i < sizeof bytes; i++) {
-        random = random * 1103515245U + 12345U;
-        bytes[i] = (uint8_t)(random >> 16);
-    }
     name_image(index, path, sizeof path);
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(bytes, 1, index == BROKEN ? 20 : sizeof bytes, file),
-                     index == BROKEN ? 20 : sizeof bytes);
-    assert_int_equal(fclose(file), 0);
+    photograph_fixture_write(path, index, index == BROKEN ? 20 : PHOTOGRAPH_FIXTURE_BYTES);
 }
 
 static int setup(void **state)
