@@ -1,5 +1,6 @@
 #include "server/http/connections.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,12 +147,7 @@ void connections_destroy(struct connections *connections)
         pthread_join(connections->thread, NULL);
     }
     lingering_close_all(&connections->lingering);
-    /* Sockets that no event thread had taken up yet. */
-    for (size_t i = 0; i < connections->capacity; i++)
-        if (connections->by_fd[i]) {
-            metrics_gauge_add(connections->options.metrics, METRICS_OPEN_CONNECTIONS, -1);
-            free(connections->by_fd[i]);
-        }
+    assert(connections->open == 0); /* the event threads took up, and ended, all of them */
     free(connections->by_fd);
     if (connections->wake_fd >= 0)
         (void)close(connections->wake_fd);
@@ -165,7 +161,9 @@ void connections_destroy(struct connections *connections)
 void connections_remove(struct connections *connections, struct connection *connection)
 {
     connections_unlist(connections, connection);
-    connections->by_fd[connection->fd] = NULL;
+    /* Where it was not begun, its number may be another's by now. */
+    if (connections->by_fd[connection->fd] == connection)
+        connections->by_fd[connection->fd] = NULL;
     connections->open--;
     if (!connection->is_reserve)
         connections->open_ordinary--;
@@ -197,19 +195,17 @@ unsigned connections_choose_list(const struct connection *connection)
                                                : (unsigned)phase;
 }
 
-struct connection *connections_begin(struct connections *connections, int fd)
+void connections_begin(struct connections *connections, struct connection *connection)
 {
     pthread_mutex_lock(&connections->mutex);
-    struct connection *connection = connections->by_fd[fd];
     connection->is_started = true;
     announce_room(connections);
-    uint64_t mark = (uint64_t)connection->generation << 32 | (uint32_t)fd;
+    uint64_t mark = (uint64_t)connection->generation << 32 | (uint32_t)connection->fd;
     pthread_mutex_unlock(&connections->mutex);
     /* Edge-triggered: one event when the client's end comes, whatever the phase. Without memory for
      * it a client that leaves is noticed when its answer is written. */
     struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.u64 = mark};
-    (void)epoll_ctl(connections->epoll_fd, EPOLL_CTL_ADD, fd, &event);
-    return connection;
+    (void)epoll_ctl(connections->epoll_fd, EPOLL_CTL_ADD, connection->fd, &event);
 }
 
 void connections_end(struct connections *connections, struct connection *connection)

@@ -41,15 +41,18 @@ MUST_CHECK enum status connections_create(const struct connections_options *opti
 /* When no event thread runs any more. Ends the thread; closes what lingers. Accepts NULL. */
 void connections_destroy(struct connections *connections);
 
-/* Enters an accepted socket, in phase head; false where even the reserve is used up: the caller
+/* Enters an accepted socket, in phase head; NULL where even the reserve is used up: the caller
  * closes the socket. Where the reserve is full its oldest connection that sends nothing is ended to
- * make room; may block for a second where the event threads are behind. By the accepting thread. */
-bool connections_admit(struct connections *connections, int fd, const struct sockaddr *address);
-/* Takes back what connections_admit entered: the socket never became a connection. */
-void connections_admit_undo(struct connections *connections, int fd);
+ * make room; may block for a second where the event threads are behind. By the accepting thread.
+ * Borrowed until connections_end, or connections_admit_undo. */
+struct connection *connections_admit(struct connections *connections, int fd,
+                                     const struct sockaddr *address);
+/* Takes back what connections_admit entered: the socket, closed or not, never became a connection.
+ */
+void connections_admit_undo(struct connections *connections, struct connection *connection);
 
-/* The event thread has taken the socket up. Borrowed until connections_end. */
-struct connection *connections_begin(struct connections *connections, int fd);
+/* The event thread has taken the socket up. */
+void connections_begin(struct connections *connections, struct connection *connection);
 /* Just before the socket is closed. Where the client may still be sending, the socket lingers for
  * some seconds: closed with unread bytes it would be reset, and its last answer lost. */
 void connections_end(struct connections *connections, struct connection *connection);

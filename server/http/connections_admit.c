@@ -80,24 +80,19 @@ static bool find_room(struct connections *connections, struct connection *connec
     }
 }
 
-bool connections_admit(struct connections *connections, int fd, const struct sockaddr *address)
+struct connection *connections_admit(struct connections *connections, int fd,
+                                     const struct sockaddr *address)
 {
-    struct connection *connection = calloc(1, sizeof *connection), *lost = NULL;
+    struct connection *connection = calloc(1, sizeof *connection);
     if (!connection)
-        return false;
+        return NULL;
     connection->fd = fd;
     connection->list = CONNECTIONS_LIST_NONE;
     format_client(address, connection->client);
 
     bool must_wake = false;
     pthread_mutex_lock(&connections->mutex);
-    bool is_admitted = grow(connections, fd);
-    if (is_admitted && connections->by_fd[fd]) {
-        /* libmicrohttpd ran out of memory and closed it without a word. */
-        lost = connections->by_fd[fd];
-        connections_remove(connections, lost);
-    }
-    is_admitted = is_admitted && find_room(connections, connection);
+    bool is_admitted = grow(connections, fd) && find_room(connections, connection);
     if (is_admitted) {
         connections->by_fd[fd] = connection;
         connection->generation = connections->generation++ & INT32_MAX;
@@ -111,16 +106,15 @@ bool connections_admit(struct connections *connections, int fd, const struct soc
     pthread_mutex_unlock(&connections->mutex);
     if (must_wake)
         connections_wake(connections);
-    free(lost);
-    if (!is_admitted)
-        free(connection);
-    return is_admitted;
+    if (is_admitted)
+        return connection;
+    free(connection);
+    return NULL;
 }
 
-void connections_admit_undo(struct connections *connections, int fd)
+void connections_admit_undo(struct connections *connections, struct connection *connection)
 {
     pthread_mutex_lock(&connections->mutex);
-    struct connection *connection = connections->by_fd[fd];
     connections_remove(connections, connection);
     connections_announce(connections);
     pthread_mutex_unlock(&connections->mutex);

@@ -30,10 +30,12 @@ static void accepted(void *user, int fd, const struct sockaddr *address, socklen
 {
     struct http_server *server = user;
     struct connections *connections = server->context.connections;
-    if (!connections_admit(connections, fd, address))
-        (void)close(fd);
-    else if (!event_threads_add(server->event_threads, fd, address, size))
-        connections_admit_undo(connections, fd);
+    struct connection *connection = connections_admit(connections, fd, address);
+    if (connection && event_threads_add(server->event_threads, connection, fd, address, size))
+        return;
+    if (connection)
+        connections_admit_undo(connections, connection);
+    (void)close(fd);
 }
 
 /* How many connections the descriptors suffice for. */

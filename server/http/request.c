@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "model/base/clock.h"
 #include "server/http/reply.h"
@@ -27,6 +28,7 @@ struct request {
     struct http_context *context;
     struct connection *connection;
     struct MHD_Connection *mhd;
+    int wake_fd; /* of its event thread */
     uint64_t started_us;
     enum state state;
     char method[MAX_METHOD];
@@ -43,7 +45,7 @@ struct request {
 };
 
 struct request *request_create(struct http_context *context, struct connection *connection,
-                               struct MHD_Connection *mhd, const char *target)
+                               struct MHD_Connection *mhd, int wake_fd, const char *target)
 {
     struct request *request = calloc(1, sizeof *request);
     if (!request)
@@ -51,6 +53,7 @@ struct request *request_create(struct http_context *context, struct connection *
     request->context = context;
     request->connection = connection;
     request->mhd = mhd;
+    request->wake_fd = wake_fd;
     request->started_us = clock_now_us();
     struct error error = {0};
     if (target_parse(target ? target : "/", &request->target, &error))
@@ -272,7 +275,9 @@ static void resume(void *user)
 {
     struct request *request = user;
     struct http_context *context = request->context;
+    int wake_fd = request->wake_fd;
     MHD_resume_connection(request->mhd);
+    (void)eventfd_write(wake_fd, 1); /* fails only where the counter is full: it is awake */
     connections_settle(context->connections);
 }
 

@@ -8,10 +8,11 @@
 struct MHD_Connection;
 struct request;
 
-/* A request line was read; `target` (NULL: it had none) is as sent. Returns owned, NULL without
- * memory. */
+/* A request line was read; `target` (NULL: it had none) is as sent. `wake_fd` is an eventfd that
+ * wakes the event thread; it is written by any thread, once the connection may go on. Returns
+ * owned, NULL without memory. */
 struct request *request_create(struct http_context *context, struct connection *connection,
-                               struct MHD_Connection *mhd, const char *target);
+                               struct MHD_Connection *mhd, int wake_fd, const char *target);
 
 /* libmicrohttpd's handler: called when the head is there, with every piece of the body (`*size` >
  * 0, set to 0 where it was taken), when all is there, and when the connection was resumed. False:

@@ -1,5 +1,7 @@
 """server/http over sockets: framing, routing, limits, deadlines, clients that leave, shutdown."""
+import os
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -461,6 +463,20 @@ class TestLimits:
         assert server.connect().get("/probe").status == 200
         assert server.command("finish", 2000) == "2000"
         assert all(client.answer().body == b"%d" % i for i, client in enumerate(clients))
+
+
+    @pytest.mark.parametrize("count", [128, 512])
+    def test_all_ask_at_once(self, start, count):
+        """As many events in one go as libmicrohttpd takes of them, and none after that wakes it."""
+        server = start(event_threads=1)
+        clients = [server.connect() for _ in range(count)]
+        assert all(client.get("/show").status == 200 for client in clients)
+        server.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, server.process.pid, os.WSTOPPED | os.WNOWAIT)
+        for client in clients:
+            client.ask("GET", "/show")
+        server.process.send_signal(signal.SIGCONT)
+        assert all(client.answer().status == 200 for client in clients)
 
 
 def cpu_seconds(server):
