@@ -34,7 +34,9 @@ struct event_thread {
     int wake_fd;           /* an eventfd: connections were resumed */
     pthread_t thread;
     bool has_thread;
-    struct connection *handed_over; /* libmicrohttpd has it, and may not have begun it */
+    /* Of this turn; `connection` is NULL once libmicrohttpd has begun or refused it. */
+    struct handover handovers[HANDOVERS_A_TURN];
+    size_t handover_count;
 };
 
 static struct connection *connection_of(struct MHD_Connection *mhd)
@@ -44,17 +46,28 @@ static struct connection *connection_of(struct MHD_Connection *mhd)
     return info->socket_context;
 }
 
+static struct connection *take_handed_over(struct event_thread *thread, int fd)
+{
+    struct handover *handover = thread->handovers;
+    while (!handover->connection || handover->fd != fd)
+        handover++;
+    struct connection *connection = handover->connection;
+    handover->connection = NULL;
+    return connection;
+}
+
 static void on_connection(void *user, struct MHD_Connection *mhd, void **place,
                           enum MHD_ConnectionNotificationCode code)
 {
-    (void)mhd;
     struct event_thread *thread = user;
+    struct connections *connections = thread->context->connections;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        *place = thread->handed_over;
-        thread->handed_over = NULL;
-        connections_begin(thread->context->connections, *place);
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+        *place = take_handed_over(thread, info->connect_fd);
+        connections_begin(connections, *place);
     } else {
-        connections_end(thread->context->connections, *place);
+        connections_end(connections, *place);
     }
 }
 
@@ -114,25 +127,38 @@ static struct MHD_Daemon *start_daemon(struct event_thread *thread)
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, thread, MHD_OPTION_END);
 }
 
-/* Gives libmicrohttpd the next sockets; false at the pipe's end. */
+/* libmicrohttpd closed its socket. */
+static void undo_handover(struct event_thread *thread, struct handover *handover)
+{
+    if (handover->connection)
+        connections_admit_undo(thread->context->connections, handover->connection);
+    handover->connection = NULL;
+}
+
+/* Gives libmicrohttpd the next sockets; false at the pipe's end. It begins them at once (0.9.75) or
+ * in the next run (1.0.1), and may fail in both. */
 static bool take_up(struct event_thread *thread)
 {
-    struct handover handovers[HANDOVERS_A_TURN];
-    ssize_t bytes = read(thread->read_fd, handovers, sizeof handovers);
+    ssize_t bytes = read(thread->read_fd, thread->handovers, sizeof thread->handovers);
     if (bytes <= 0)
         return bytes < 0 && errno == EINTR;
-    for (size_t i = 0; i < (size_t)bytes / sizeof *handovers; i++) {
-        const struct handover *next = &handovers[i];
-        thread->handed_over = next->connection;
-        /* Where it fails, the socket is closed; whether it had begun is up to the reason. */
-        (void)MHD_add_connection(thread->daemon, next->fd,
-                                 (const struct sockaddr *)(const void *)&next->address,
-                                 next->address_size);
-        if (thread->handed_over)
-            connections_admit_undo(thread->context->connections, thread->handed_over);
-        thread->handed_over = NULL;
+    thread->handover_count = (size_t)bytes / sizeof *thread->handovers;
+    for (size_t i = 0; i < thread->handover_count; i++) {
+        struct handover *next = &thread->handovers[i];
+        if (MHD_add_connection(thread->daemon, next->fd,
+                               (const struct sockaddr *)(const void *)&next->address,
+                               next->address_size) != MHD_YES)
+            undo_handover(thread, next);
     }
     return true;
+}
+
+/* After a run: whatever was not begun never will be. */
+static void finish_handovers(struct event_thread *thread)
+{
+    for (size_t i = 0; i < thread->handover_count; i++)
+        undo_handover(thread, &thread->handovers[i]);
+    thread->handover_count = 0;
 }
 
 static bool has_more_to_do(struct MHD_Daemon *daemon)
@@ -159,6 +185,7 @@ static void *run(void *user)
         if (fds[1].revents)
             (void)eventfd_read(thread->wake_fd, &count);
         (void)MHD_run(thread->daemon);
+        finish_handovers(thread);
     }
     return NULL;
 }
