@@ -142,8 +142,10 @@ enum status url_parse(const char *text, struct url *ret_url, struct error *error
     if (!handle)
         return error_set(error, STATUS_NO_MEMORY, "no memory for a URL");
     /* Spaces and what is not ASCII are let through and percent-encoded, as a browser does. */
-    CURLUcode code = curl_url_set(handle, CURLUPART_URL, text,
-                                  CURLU_DISALLOW_USER | CURLU_ALLOW_SPACE | CURLU_URLENCODE);
+    CURLUcode code = CURLUE_BAD_SCHEME; /* where it is empty, for which libcurl has many reasons */
+    if (*text)
+        code = curl_url_set(handle, CURLUPART_URL, text,
+                            CURLU_DISALLOW_USER | CURLU_ALLOW_SPACE | CURLU_URLENCODE);
     if (code == CURLUE_OK)
         code = curl_url_set(handle, CURLUPART_FRAGMENT, NULL, 0);
     enum status status = code == CURLUE_OK ? take_parts(handle, &url, error) : explain(code, error);

