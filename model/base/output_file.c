@@ -33,11 +33,21 @@ static FILE *open_to_write(const char *path, bool is_new)
     return file;
 }
 
+/* Owned: what a symbolic link leads to, so that not the link itself is replaced. */
+static char *follow(const char *path)
+{
+    struct stat info;
+    char *target = NULL;
+    if (lstat(path, &info) == 0 && S_ISLNK(info.st_mode))
+        target = realpath(path, NULL);
+    return target ? target : strdup(path); /* one that leads nowhere is replaced */
+}
+
 enum status output_file_init(const char *path, struct output_file *ret_output, struct error *error)
 {
-    char *own = strdup(path), *part = NULL;
+    char *own = follow(path), *part = NULL;
     bool has_part = !is_special(path);
-    if (has_part && asprintf(&part, "%s.%ld.part", path, (long)getpid()) < 0)
+    if (own && has_part && asprintf(&part, "%s.%ld.part", own, (long)getpid()) < 0)
         part = NULL;
     if (!own || (has_part && !part)) {
         free(own);

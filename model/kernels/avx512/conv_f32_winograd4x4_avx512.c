@@ -54,7 +54,7 @@ static inline vector vector_relu(vector value)
 
 static inline lanes first_lanes(size_t count)
 {
-    return count >= LANES ? (__mmask16)0xffff : (__mmask16)((1u << count) - 1);
+    return (__mmask16)(count >= LANES ? 0xffffu : (1u << count) - 1);
 }
 
 static inline vector load_lanes(const float *from, lanes these)

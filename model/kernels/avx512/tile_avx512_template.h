@@ -197,7 +197,7 @@ TILE_INLINE void tile_run_as(const struct direct_conv_panel *panel, const int ve
     for (int v = 0; v < vectors; v++) {
         size_t before = (size_t)v * TILE_LANES;
         size_t left = panel->channels > before ? panel->channels - before : 0;
-        masks[v] = left >= TILE_LANES ? 0xffff : (__mmask16)((1u << left) - 1);
+        masks[v] = (__mmask16)(left >= TILE_LANES ? 0xffffu : (1u << left) - 1);
     }
     for (size_t tile = 0; tile < panel->tiles; tile++) {
         tile_sum sums[TILE_PX][4];
