@@ -72,6 +72,26 @@ static void assert_holds(const char *path, const char *text)
     assert_string_equal(found, text);
 }
 
+static void a_link_stays_one(void **state)
+{
+    const struct fixture *fixture = *state;
+    char target[128];
+    (void)snprintf(target, sizeof target, "%s/target", fixture->folder);
+    assert_int_equal(write_file(target, "before", true, NULL), STATUS_OK);
+    assert_int_equal(symlink("target", fixture->path), 0);
+    assert_int_equal(write_file(fixture->path, "after", true, NULL), STATUS_OK);
+    struct stat info;
+    assert_int_equal(lstat(fixture->path, &info), 0);
+    assert_true(S_ISLNK(info.st_mode));
+    assert_holds(target, "after");
+    assert_int_equal(count_files(fixture), 2);
+    assert_int_equal(unlink(target), 0);
+    /* one that leads nowhere is replaced */
+    assert_int_equal(write_file(fixture->path, "new", true, NULL), STATUS_OK);
+    assert_int_equal(lstat(fixture->path, &info), 0);
+    assert_true(S_ISREG(info.st_mode));
+}
+
 static void it_is_there_when_it_is_complete(void **state)
 {
     const struct fixture *fixture = *state;
@@ -159,6 +179,7 @@ static void a_pipe_stays_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_link_stays_one, setup, teardown),
         cmocka_unit_test_setup_teardown(it_is_there_when_it_is_complete, setup, teardown),
         cmocka_unit_test_setup_teardown(one_that_has_failed_changes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_is_told, setup, teardown),
