@@ -12,8 +12,9 @@
 #include "server/http/listener.h"
 
 enum {
-    RESERVE = 64,          /* connections over the limit, on which probes are answered */
-    KEPT_DESCRIPTORS = 256 /* for the reserve, fetches, files, logs */
+    RESERVE = 64,           /* connections over the limit, on which probes are answered */
+    KEPT_DESCRIPTORS = 256, /* for the reserve, fetches, files, logs */
+    DESCRIPTORS_AN_EVENT_THREAD = 4
 };
 
 /* After the drain's deadline: for the answers of what was aborted to be written. */
@@ -45,7 +46,8 @@ static size_t limit_connections(const struct http_server_options *options, size_
     size_t reserve = RESERVE, most = options->max_connections;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
         size_t all = (size_t)limit.rlim_cur;
-        size_t kept = all / 2 < KEPT_DESCRIPTORS ? all / 2 : KEPT_DESCRIPTORS;
+        size_t kept = KEPT_DESCRIPTORS + DESCRIPTORS_AN_EVENT_THREAD * options->event_threads;
+        kept = all / 2 < kept ? all / 2 : kept;
         if (reserve > kept / 4)
             reserve = kept / 4;
         if (most > all - kept)
