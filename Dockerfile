@@ -20,7 +20,7 @@ RUN meson setup build && ninja -C build server/classifyd \
 FROM debian:12-slim
 LABEL org.opencontainers.image.title="classifyd" \
       org.opencontainers.image.description="Image classification over HTTP" \
-      org.opencontainers.image.version="0.5.0" \
+      org.opencontainers.image.version="0.5.1" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.base.name="debian:12-slim"
 # Security updates of the base first. OpenBLAS comes with a LAPACK that nothing here calls.
