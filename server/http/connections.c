@@ -158,6 +158,13 @@ void connections_destroy(struct connections *connections)
     free(connections);
 }
 
+/* With the mutex. */
+static void announce_room(struct connections *connections)
+{
+    if (connections->is_waiting_for_room)
+        pthread_cond_broadcast(&connections->changed);
+}
+
 void connections_remove(struct connections *connections, struct connection *connection)
 {
     connections_unlist(connections, connection);
@@ -170,13 +177,7 @@ void connections_remove(struct connections *connections, struct connection *conn
     else if (!connection->is_ended)
         connections->open_reserve--;
     metrics_gauge_add(connections->options.metrics, METRICS_OPEN_CONNECTIONS, -1);
-}
-
-/* With the mutex. */
-static void announce_room(struct connections *connections)
-{
-    if (connections->is_waiting_for_room)
-        pthread_cond_broadcast(&connections->changed);
+    announce_room(connections);
 }
 
 void connections_announce(struct connections *connections)
@@ -224,7 +225,6 @@ void connections_end(struct connections *connections, struct connection *connect
         must_wake = connections->lingering.count == 1;
     }
     connections_remove(connections, connection);
-    announce_room(connections);
     connections_announce(connections);
     pthread_mutex_unlock(&connections->mutex);
     if (must_wake)

@@ -12,9 +12,9 @@
 #include "server/http/listener.h"
 
 enum {
-    RESERVE = 64,           /* connections over the limit, on which probes are answered */
-    KEPT_DESCRIPTORS = 256, /* for the reserve, fetches, files, logs */
-    DESCRIPTORS_AN_EVENT_THREAD = 4
+    RESERVE = 64,                   /* connections over the limit, on which probes are answered */
+    KEPT_DESCRIPTORS = 256,         /* for the reserve, fetches, files, logs */
+    DESCRIPTORS_AN_EVENT_THREAD = 5 /* one is libmicrohttpd 1.0's own wake-up */
 };
 
 /* After the drain's deadline: for the answers of what was aborted to be written. */

@@ -33,6 +33,8 @@ void lingering_add(struct lingering *lingering, int fd, int epoll_fd, uint64_t m
 {
     if (is_at_end(fd))
         return;
+    /* libmicrohttpd did where it could answer; it could not where it began a connection in vain. */
+    (void)shutdown(fd, SHUT_WR);
     struct lingering_socket *socket = calloc(1, sizeof *socket);
     int copy = socket ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (copy < 0)

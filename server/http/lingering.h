@@ -17,9 +17,9 @@ struct lingering {
     size_t count;
 };
 
-/* Keeps a copy of `fd`, whose sending side was shut down, and watches it with the epoll `epoll_fd`,
- * events carrying the number `mark | copy`. Does nothing where the client has closed already, and
- * where there is no descriptor or memory. Never blocks. */
+/* Shuts the sending side of `fd` down, keeps a copy of it and watches that with the epoll
+ * `epoll_fd`, events carrying the number `mark | copy`. Does nothing where the client has closed
+ * already, and where there is no descriptor or memory. Never blocks. */
 void lingering_add(struct lingering *lingering, int fd, int epoll_fd, uint64_t mark,
                    uint64_t now_us);
 
