@@ -84,9 +84,7 @@ void connections_shut(struct connections *connections, struct connection *connec
 
 void connections_wake(struct connections *connections)
 {
-    uint64_t one = 1;
-    ssize_t written = write(connections->wake_fd, &one, sizeof one);
-    (void)written; /* fails only where the counter is full, and then it is awake */
+    (void)eventfd_write(connections->wake_fd, 1); /* fails only where it is awake anyhow */
 }
 
 static enum status open_descriptors(struct connections *connections, struct error *error)

@@ -1,8 +1,8 @@
 /* The thread that ends what is overdue and notices who has gone away. */
 #include <errno.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "model/base/clock.h"
 #include "server/http/connections_table.h"
@@ -74,9 +74,8 @@ static void handle(struct connections *connections, const struct epoll_event *ev
 {
     uint64_t mark = event->data.u64;
     if (mark == UINT64_MAX) {
-        uint64_t count;
-        ssize_t got = read(connections->wake_fd, &count, sizeof count);
-        (void)got; /* only to empty it */
+        eventfd_t count;
+        (void)eventfd_read(connections->wake_fd, &count);
         return;
     }
     int fd = (int)(uint32_t)mark;

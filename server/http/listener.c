@@ -175,9 +175,7 @@ void listener_stop(struct listener *listener)
 {
     if (listener->has_thread) {
         atomic_store(&listener->is_stopping, true);
-        uint64_t one = 1;
-        ssize_t written = write(listener->wake_fd, &one, sizeof one);
-        (void)written; /* an eventfd that nobody else writes is never full */
+        (void)eventfd_write(listener->wake_fd, 1); /* nobody else does: it is never full */
         pthread_join(listener->thread, NULL);
         listener->has_thread = false;
     }

@@ -277,7 +277,7 @@ static void resume(void *user)
     struct http_context *context = request->context;
     int wake_fd = request->wake_fd;
     MHD_resume_connection(request->mhd);
-    (void)eventfd_write(wake_fd, 1); /* fails only where the counter is full: it is awake */
+    (void)eventfd_write(wake_fd, 1); /* fails only where it is awake anyhow */
     connections_settle(context->connections);
 }
 
